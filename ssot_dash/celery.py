@@ -1,0 +1,11 @@
+"""The Celery application: settings come from Django's, tasks from each app's ``tasks.py``."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ssot_dash.settings")
+
+app = Celery("ssot_dash")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

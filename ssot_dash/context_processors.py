@@ -1,0 +1,8 @@
+"""What every template may use."""
+
+from django.http import HttpRequest
+
+
+def csp_nonce(request: HttpRequest) -> dict[str, object]:
+    """django-htmx reads ``csp_nonce``; django-csp offers the same value as ``request.csp_nonce``."""
+    return {"csp_nonce": getattr(request, "csp_nonce", None)}
