@@ -1,0 +1,160 @@
+"""The engine's results: findings, problems and the report of one audit. Plain frozen values, no behaviour of rules."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import xxhash
+
+
+class Zone(StrEnum):
+    """What kind of code a path holds. Counts are always shown per zone."""
+
+    PROD = "prod"
+    TEST = "test"
+    SCRIPT = "script"
+    ARCHIVE = "archive"
+
+
+class Severity(StrEnum):
+    """P0 breaks production at import, P3 can wait. Computed from zone and annotations, never taken from prose."""
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+
+
+class Annotation(StrEnum):
+    """What is special about the place of a finding. An annotation never hides a finding."""
+
+    GUARDED = "guarded"
+    IMPORT_TIME = "import_time"
+    TYPE_CHECKING_ONLY = "type_checking_only"
+    POSSIBLE = "possible"
+
+
+class ProblemKind(StrEnum):
+    """Why the audit could not look at something. A problem is never the same as "found nothing"."""
+
+    MISSING_BLOB = "missing-blob"
+    TOO_LARGE = "too-large"
+    TOO_COMPLEX = "too-complex"
+    NEWER_SYNTAX = "newer-syntax"
+    NOT_TEXT = "not-text"
+    UNSAFE_PATH = "unsafe-path"
+    LINK = "link"
+    RULE_FAILED = "rule-failed"
+
+
+def severity_of(zone: Zone, annotations: Iterable[Annotation]) -> Severity:
+    """The severity of a finding.
+
+    Production code that breaks at import is P0 and production code that breaks when called is P1; what only may break
+    (guarded, type checking only, possible) is one worse than nothing (P2). Tests and scripts are P2, or P3 when softened.
+    Archives are always P3.
+    """
+    marks = set(annotations)
+    softened = bool(marks & {Annotation.GUARDED, Annotation.TYPE_CHECKING_ONLY, Annotation.POSSIBLE})
+    if zone is Zone.ARCHIVE:
+        return Severity.P3
+    if zone is Zone.PROD:
+        if softened:
+            return Severity.P2
+        return Severity.P0 if Annotation.IMPORT_TIME in marks else Severity.P1
+    return Severity.P3 if softened else Severity.P2
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position in a tree: path, 1-based line, 0-based column in characters."""
+
+    path: str
+    line: int
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One place that breaks a rule.
+
+    ``subject`` is what is wrong apart from where (``app.ids.IDType.RUN``), ``member`` its last part for member rules.
+    ``scope`` is the dotted enclosing scope in the file (empty for module level), ``ordinal`` counts equal findings of that
+    scope from 0 in source order; together they identify the finding without its line. ``definition`` is where the
+    canonical definition stands, where there is one.
+    """
+
+    rule: str
+    subject: str
+    path: str
+    line: int
+    column: int
+    scope: str
+    zone: Zone
+    severity: Severity
+    message: str
+    hint: str = ""
+    annotations: tuple[Annotation, ...] = ()
+    member: str | None = None
+    definition: Place | None = None
+    ordinal: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits (XXH3-128) over rule, subject, path, scope and ordinal; never the line."""
+        parts = (self.rule, self.subject, self.path, self.scope, str(self.ordinal))
+        return xxhash.xxh3_128_hexdigest("\0".join(parts).encode("utf-8", "surrogateescape"))
+
+    @property
+    def order(self) -> tuple[str, int, int, str, str]:
+        """Sort key: by place, then by rule and subject, so that a report is the same bytes for the same tree."""
+        return (self.path, self.line, self.column, self.rule, self.subject)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that could not be looked at: a file (or a rule, with an empty path), the kind, and words for a person."""
+
+    path: str
+    kind: ProblemKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one audit saw.
+
+    ``commit`` is the full object id, ``engine`` the engine's version, ``policy`` the digest of the policy. ``read`` counts
+    Python files in the tree whose bytes were read, ``parsed`` those whose facts are known. ``timings`` are seconds by phase.
+    """
+
+    commit: str
+    engine: str
+    policy: str
+    read: int
+    parsed: int
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
+    timings: dict[str, float] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an audit is: a phase in words, files done of files total, findings so far."""
+
+    phase: str
+    done: int
+    total: int
+    findings: int = 0
+
+
+def numbered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings in report order, each with its ordinal among equals (same rule, subject, path and scope)."""
+    seen: dict[tuple[str, str, str, str], int] = {}
+    result = []
+    for finding in sorted(findings, key=lambda f: f.order):
+        key = (finding.rule, finding.subject, finding.path, finding.scope)
+        ordinal = seen.get(key, 0)
+        seen[key] = ordinal + 1
+        result.append(finding if ordinal == 0 else replace(finding, ordinal=ordinal))
+    return tuple(result)

@@ -1,0 +1,135 @@
+"""One audit: its place in the ledger, its result, and the facts that audits share."""
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from audits.models.repository import Repository
+
+
+class State(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+IN_FLIGHT = (State.QUEUED, State.RUNNING)
+
+
+class Trigger(models.TextChoices):
+    CLICK = "click", "by hand"
+    SCHEDULE = "schedule", "by schedule"
+    SAMPLE = "sample", "for the sample"
+
+
+class Audit(models.Model):
+    """One run over (repository, commit, policy, engine). The row is the truth; a message only carries its id.
+
+    States move by conditional UPDATE (queued -> running -> succeeded | failed | cancelled; the last three are final).
+    ``lease_token`` fences writes: whoever lost the lease writes nothing more. ``same_as`` points to an earlier audit with
+    the same key, whose result this one shares.
+    """
+
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="audits")
+    rev = models.CharField(
+        max_length=255, blank=True, help_text="A commit, tag or branch. Empty: the repository's branch."
+    )
+    trigger = models.CharField(max_length=10, choices=Trigger.choices, default=Trigger.CLICK)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_token = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    queued_at = models.DateTimeField(auto_now_add=True)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    phase = models.CharField(max_length=40, blank=True)
+    files_done = models.PositiveIntegerField(default=0)
+    files_total = models.PositiveIntegerField(default=0)
+    findings_so_far = models.PositiveIntegerField(default=0)
+
+    commit_sha = models.CharField(max_length=64, blank=True)
+    commit_time = models.DateTimeField(null=True, blank=True)
+    commit_author = models.CharField(max_length=200, blank=True)
+    commit_subject = models.CharField(max_length=300, blank=True)
+    policy_digest = models.CharField(max_length=64, blank=True)
+    engine_version = models.CharField(max_length=32, blank=True)
+    same_as = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="repeats")
+    files_read = models.PositiveIntegerField(default=0)
+    files_parsed = models.PositiveIntegerField(default=0)
+    findings_count = models.PositiveIntegerField(default=0)
+    problems_count = models.PositiveIntegerField(default=0)
+    counts = models.JSONField(default=dict, blank=True, help_text="{rule: {zone: number of findings}}")
+    timings = models.JSONField(default=dict, blank=True, help_text="{phase: seconds}")
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["repository"], condition=models.Q(state__in=IN_FLIGHT), name="one_audit_in_flight"
+            ),
+            models.UniqueConstraint(
+                fields=["repository", "commit_sha", "policy_digest", "engine_version"],
+                condition=models.Q(state=State.SUCCEEDED, same_as=None),
+                name="one_result_per_commit_policy_engine",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["repository", "-id"]),
+            models.Index(fields=["state"], condition=models.Q(state__in=IN_FLIGHT), name="audits_in_flight"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Audit {self.pk} of {self.repository_id} at {self.commit_sha[:9] or self.rev or 'branch'}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("audits:audit-detail", args=[self.pk])
+
+    @property
+    def result(self) -> "Audit":
+        """The audit whose sightings and problems are this one's."""
+        return self.same_as or self
+
+    @property
+    def in_flight(self) -> bool:
+        return self.state in IN_FLIGHT
+
+
+class AuditProblem(models.Model):
+    """Something that the audit could not look at."""
+
+    audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="problems")
+    path = models.TextField(blank=True)
+    kind = models.CharField(max_length=30)
+    message = models.TextField()
+
+    class Meta:
+        ordering = ["path", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class BlobFacts(models.Model):
+    """Facts of one blob, shared by all repositories, commits and workers; a pure function of the blob's bytes."""
+
+    pk = models.CompositePrimaryKey("blob_sha", "version")
+    blob_sha = models.CharField(max_length=64)
+    version = models.PositiveSmallIntegerField()
+    facts = models.BinaryField()
+
+    class Meta:
+        verbose_name_plural = "blob facts"
+
+    def __str__(self) -> str:
+        return f"{self.blob_sha} v{self.version}"

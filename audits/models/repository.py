@@ -1,0 +1,42 @@
+"""A git repository that is audited."""
+
+from django.db import models
+from django.urls import reverse
+
+
+class Schedule(models.TextChoices):
+    OFF = "off", "Off"
+    HOURLY = "hourly", "Hourly"
+    DAILY = "daily", "Daily"
+    WEEKLY = "weekly", "Weekly"
+
+
+class Repository(models.Model):
+    """A local path or an https URL, a branch, a policy and a schedule.
+
+    ``current_audit`` is the audit that the open violations reflect: of all successful audits the one whose commit is
+    furthest along the branch, whatever the order in which audits arrived.
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=100, unique=True)
+    location = models.CharField(max_length=500, help_text="A local path, or an https URL.")
+    branch = models.CharField(max_length=255, blank=True, help_text="Empty: the repository's default branch.")
+    policy = models.TextField(blank=True, help_text="TOML. Empty: the default policy.")
+    schedule = models.CharField(max_length=10, choices=Schedule.choices, default=Schedule.OFF)
+    next_audit_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    is_sample = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    current_audit = models.ForeignKey(
+        "audits.Audit", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "repositories"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("audits:repository-detail", args=[self.slug])

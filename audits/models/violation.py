@@ -1,0 +1,81 @@
+"""A finding's identity through time."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.urls import reverse
+
+from audits.models.audit import Audit
+from audits.models.repository import Repository
+
+
+class Violation(models.Model):
+    """One (rule, subject, path, scope, ordinal) of a repository, open or gone at the repository's current audit.
+
+    Line, column, message and annotations are those of its latest sighting along the branch.
+    """
+
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="violations")
+    fingerprint = models.CharField(max_length=32)
+    rule = models.CharField(max_length=40)
+    subject = models.TextField()
+    member = models.TextField(blank=True)
+    path = models.TextField()
+    scope = models.TextField(blank=True)
+    ordinal = models.PositiveIntegerField(default=0)
+    zone = models.CharField(max_length=10)
+    severity = models.CharField(max_length=2)
+    line = models.PositiveIntegerField()
+    column = models.PositiveIntegerField(default=0)
+    message = models.TextField()
+    hint = models.TextField(blank=True)
+    annotations = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    definition_path = models.TextField(blank=True)
+    definition_line = models.PositiveIntegerField(null=True, blank=True)
+    is_open = models.BooleanField(default=True)
+    latest_audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "fingerprint"], name="one_violation_per_fingerprint")
+        ]
+        indexes = [
+            models.Index(fields=["repository", "is_open", "rule", "subject"], name="violations_by_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.subject} in {self.path}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("audits:violation-detail", args=[self.pk])
+
+
+class Sighting(models.Model):
+    """That an audit saw a violation, and on which line. Lifespans are computed from sightings."""
+
+    audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="sightings")
+    violation = models.ForeignKey(Violation, on_delete=models.CASCADE, related_name="sightings")
+    line = models.PositiveIntegerField()
+    column = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["violation", "audit"], name="one_sighting_per_audit")]
+
+    def __str__(self) -> str:
+        return f"{self.violation_id} at line {self.line}"
+
+
+class Lifespan(models.Model):
+    """From the audited commit that has the violation and whose audited parents lack it, to the one where it is gone.
+
+    ``gone_in`` is empty while it is open. Recomputed from sightings and ancestry, so it doesn't depend on arrival order.
+    """
+
+    violation = models.ForeignKey(Violation, on_delete=models.CASCADE, related_name="lifespans")
+    introduced_in = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="+")
+    gone_in = models.ForeignKey(Audit, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.violation_id}: {self.introduced_in_id} to {self.gone_in_id or 'now'}"
