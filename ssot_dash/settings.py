@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "ssot_dash.middleware.htmx_sign_in",
     "simple_history.middleware.HistoryRequestMiddleware",
 ]
 
@@ -92,8 +93,9 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "ssot_dash.context_processors.csp_nonce",
+                "ssot_dash.context_processors.version",
             ],
-            "builtins": ["template_partials.templatetags.partials"],
+            "builtins": ["template_partials.templatetags.partials", "ssot_dash.templatetags.ui"],
             "loaders": [
                 (
                     "template_partials.loader.Loader",
