@@ -1,0 +1,75 @@
+"""Servers for the whole run, then Django on top of them.
+
+``pytest`` starts a private PostgreSQL and Valkey in a temporary directory, once, in the process that you started;
+pytest-xdist's workers inherit their addresses and have a database (pytest-django's ``_gw0`` suffix) and a broker
+number each. With DATABASE_URL or BROKER_URL set, those are used instead.
+
+All this is done when this file is imported, because other conftest files may import models.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import django
+import pytest
+from django.db import connection
+
+from ssot_dash.embedded import binaries
+from ssot_dash.embedded.errors import CannotStart
+from ssot_dash.embedded.postgres import Postgres
+from ssot_dash.embedded.server import Server
+from ssot_dash.embedded.valkey import Valkey
+
+XDIST_WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # gw0, gw1, ...; unset in the process that starts them
+
+
+def start_servers() -> None:
+    """Start what the environment does not name already, until this process ends."""
+    data = Path(tempfile.mkdtemp(prefix="ssot-dash-tests-"))
+    servers: list[Server] = []
+    if not os.environ.get("DATABASE_URL"):
+        # Nothing of a test run needs to outlive a power cut.
+        servers.append(Postgres(data, binaries.find(), {"fsync": "off", "full_page_writes": "off"}))
+    if not os.environ.get("BROKER_URL"):
+        servers.append(Valkey(data, binaries.find()))
+
+    @atexit.register
+    def stop_servers() -> None:
+        for server in servers:
+            server.stop()
+        shutil.rmtree(data, ignore_errors=True)
+
+    for server in servers:
+        server.launch()
+    for server in servers:
+        server.wait_ready()
+        os.environ["DATABASE_URL" if isinstance(server, Postgres) else "BROKER_URL"] = server.url
+        if isinstance(server, Valkey):
+            os.environ["SSOT_TEST_BROKER"] = server.url
+    os.environ["SSOT_DATA_DIR"] = str(data)
+
+
+if XDIST_WORKER is None:
+    try:
+        start_servers()
+    except CannotStart as error:
+        pytest.exit(str(error), returncode=3)
+elif private_broker := os.environ.get("SSOT_TEST_BROKER"):
+    os.environ["BROKER_URL"] = f"{private_broker}?virtual_host={1 + int(XDIST_WORKER.removeprefix('gw'))}"
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+django.setup()
+
+
+@pytest.fixture
+def child_environment(transactional_db: None) -> dict[str, str]:
+    """The environment for a process of the site that shall work on this test's database and broker.
+
+    Such a process sees committed rows only, hence the transactional database.
+    """
+    name = connection.settings_dict["NAME"]
+    address = urlsplit(os.environ["DATABASE_URL"])
+    return {**os.environ, "DATABASE_URL": urlunsplit(address._replace(path="/" + quote(str(name))))}
