@@ -116,7 +116,10 @@ def _copied(source: Binaries, uid: int) -> Binaries:
             # The libraries are found by their place relative to the executable, so the wheel's layout is kept.
             copied = scratch / package.name / install.name
             shutil.copytree(
-                install, copied, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a", "pkgconfig", "pgxs")
+                install,
+                copied,
+                symlinks=True,
+                ignore=shutil.ignore_patterns("include", "*.a", "pkgconfig", "pgxs"),
             )
             libraries = package.with_name(f"{package.name}.libs")
             if libraries.is_dir():

@@ -71,7 +71,9 @@ class Postgres(Server):
                 "and restore the dump there."
             )
         if not self.password_file.is_file():
-            raise CannotStart(f"{self.password_file} is missing: restore it, {self.directory} can't be used without.")
+            raise CannotStart(
+                f"{self.password_file} is missing: restore it, {self.directory} can't be used without."
+            )
         # The lock says that no process of this cluster is alive, so these are left from a crash. PostgreSQL itself
         # would believe them if their process id has meanwhile gone to another program of the same user.
         for stale in ("postmaster.pid", _SOCKET, f"{_SOCKET}.lock"):
@@ -100,7 +102,9 @@ class Postgres(Server):
 
     @property
     def _data_argument(self) -> str:
-        return _HERE if self.binaries.uid is not None and sys.platform == "linux" else os.fspath(self.directory)
+        return (
+            _HERE if self.binaries.uid is not None and sys.platform == "linux" else os.fspath(self.directory)
+        )
 
     def _create_cluster(self) -> None:
         """Make the cluster aside and move it into place, so that an interrupted attempt is never taken for one."""

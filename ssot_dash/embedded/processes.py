@@ -45,7 +45,7 @@ def spawn(
         group=uid,
         extra_groups=None if uid is None else [],
         pass_fds=tuple(pass_fds),
-        preexec_fn=_dies_with_parent(parent_death_signal),
+        preexec_fn=_dies_with_parent(parent_death_signal),  # noqa: PLW1509 - no other threads here
     )
 
 

@@ -94,7 +94,9 @@ class Server(ABC):
         assert process is not None
         processes.wait_until(lambda: processes.has_exited(process) or self._is_ready(), timeout)
         if processes.has_exited(process):
-            raise CannotStart(f"{self.name} did not start. Its log, {self.log}, ends with:\n{self._end_of_log()}")
+            raise CannotStart(
+                f"{self.name} did not start. Its log, {self.log}, ends with:\n{self._end_of_log()}"
+            )
         if not self._is_ready():
             raise CannotStart(f"{self.name} did not get ready in {timeout:.0f} s. Its log is {self.log}")
 

@@ -23,7 +23,7 @@ def short_path(directory: Path, file_name: str) -> Path:
     if len(os.fsencode(directory / file_name)) <= LONGEST_SOCKET_PATH:
         return directory
     name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
-    for place in (Path(tempfile.gettempdir()), Path("/tmp")):
+    for place in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - checked below
         link = place / f"ssot-dash-{os.geteuid()}-{name}"
         if len(os.fsencode(link / file_name)) > LONGEST_SOCKET_PATH:
             continue
@@ -31,7 +31,9 @@ def short_path(directory: Path, file_name: str) -> Path:
             link.symlink_to(directory)
         if link.is_symlink() and link.lstat().st_uid == os.geteuid() and link.readlink() == directory:
             return link
-        raise CannotStart(f"{link} is in the way: remove it, or choose a shorter data directory than {directory}")
+        raise CannotStart(
+            f"{link} is in the way: remove it, or choose a shorter data directory than {directory}"
+        )
     raise CannotStart(f"The data directory's path is too long for a socket: {directory}")
 
 

@@ -57,7 +57,10 @@ class Valkey(Server):
             "aof-load-truncated": "yes",
             "loglevel": "notice",
         }
-        return [self.binaries.valkey, *(part for name, value in settings.items() for part in (f"--{name}", value))]
+        return [
+            self.binaries.valkey,
+            *(part for name, value in settings.items() for part in (f"--{name}", value)),
+        ]
 
     def _is_ready(self) -> bool:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
