@@ -1,6 +1,7 @@
 """One audit: its place in the ledger, its result, and the facts that audits share."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.urls import reverse
 
@@ -29,7 +30,9 @@ class Audit(models.Model):
 
     States move by conditional UPDATE (queued -> running -> succeeded | failed | cancelled; the last three are final).
     ``lease_token`` fences writes: whoever lost the lease writes nothing more. ``same_as`` points to an earlier audit with
-    the same key, whose result this one shares.
+    the same key, whose result this one shares. ``audited_parents`` are the commits that a succeeded audit's commit is
+    compared with: its nearest ancestors that were audited too, whenever that was. While an audit waits for another
+    attempt, ``error_message`` says why the last one ended.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="audits")
@@ -60,6 +63,7 @@ class Audit(models.Model):
     commit_time = models.DateTimeField(null=True, blank=True)
     commit_author = models.CharField(max_length=200, blank=True)
     commit_subject = models.CharField(max_length=300, blank=True)
+    audited_parents = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     policy_digest = models.CharField(max_length=64, blank=True)
     engine_version = models.CharField(max_length=32, blank=True)
     same_as = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="repeats")
@@ -85,7 +89,7 @@ class Audit(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["repository", "-id"]),
+            models.Index(fields=["repository", "-id"], name="audits_of_repository"),
             models.Index(fields=["state"], condition=models.Q(state__in=IN_FLIGHT), name="audits_in_flight"),
         ]
 

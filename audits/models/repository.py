@@ -1,5 +1,7 @@
 """A git repository that is audited."""
 
+from datetime import timedelta
+
 from django.db import models
 from django.urls import reverse
 
@@ -10,12 +12,25 @@ class Schedule(models.TextChoices):
     DAILY = "daily", "Daily"
     WEEKLY = "weekly", "Weekly"
 
+    @property
+    def period(self) -> timedelta | None:
+        """The time between two audits; None when there is none planned."""
+        return PERIODS.get(self)
+
+
+PERIODS = {
+    Schedule.HOURLY: timedelta(hours=1),
+    Schedule.DAILY: timedelta(days=1),
+    Schedule.WEEKLY: timedelta(weeks=1),
+}
+
 
 class Repository(models.Model):
     """A local path or an https URL, a branch, a policy and a schedule.
 
     ``current_audit`` is the audit that the open violations reflect: of all successful audits the one whose commit is
-    furthest along the branch, whatever the order in which audits arrived.
+    furthest along the branch, whatever the order in which audits arrived. ``next_audit_at`` is kept by the dispatcher: to
+    change a repository's schedule, save ``schedule`` and nothing else.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -40,3 +55,12 @@ class Repository(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("audits:repository-detail", args=[self.slug])
+
+
+class SampleRemoval(models.Model):
+    """That somebody removed the sample repository, so that no later start brings it back."""
+
+    removed_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"Sample removed at {self.removed_at:%Y-%m-%d %H:%M}"
