@@ -1,9 +1,29 @@
 #!/usr/bin/env python3
+"""Starts anywhere: makes .venv with the standard library alone, then is Django's manage.py inside it."""
+
 import os
 import sys
 
-if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ssot_dash.settings")
-    from django.core.management import execute_from_command_line
+if sys.version_info < (3, 11):  # noqa: UP036 - this file has to be understood by older ones to say so
+    sys.exit(f"SSOT Dash needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}).")
 
+from ssot_dash.embedded import bootstrap, data  # after the check above: they use the syntax of 3.11
+
+
+def main() -> None:
+    bootstrap.enter(sys.argv)
+    data.prepare_environment(sys.argv, os.environ)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ssot_dash.settings")
+    try:
+        from django.core.management import execute_from_command_line  # noqa: PLC0415 - there is none before enter()
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"{error}. This is a virtual environment of your own ({sys.prefix}): leave it (deactivate) and run "
+            "python3 manage.py again, or install the requirements here:\n"
+            f"  {sys.executable} -m pip install --require-hashes -r requirements.txt"
+        )
     execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -62,13 +62,14 @@ class Postgres(Server):
             return
         except PermissionError as error:
             raise CannotStart(
-                f"{self.directory} belongs to another user. Start as the user who made it (root?), or choose another --data."
+                f"{self.directory} belongs to another user. Start as the user who made it, "
+                "or choose another --data."
             ) from error
         if major != str(POSTGRES_MAJOR):
             raise CannotStart(
-                f"{self.directory} was made by PostgreSQL {major}; this version of SSOT Dash comes with {POSTGRES_MAJOR}, "
-                f"which can't read it.\nDump it with PostgreSQL {major} (pg_dump), choose another --data directory, "
-                "and restore the dump there."
+                f"{self.directory} was made by PostgreSQL {major}; this version of SSOT Dash comes with "
+                f"{POSTGRES_MAJOR}, which can't read it.\n"
+                f"Dump it with PostgreSQL {major} (pg_dump), choose another --data directory, and restore there."
             )
         if not self.password_file.is_file():
             raise CannotStart(

@@ -21,9 +21,9 @@ ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/loca
 class Server(ABC):
     """A server in ``<data>/<directory_name>``, reached over a unix socket inside that directory.
 
-    The processes of a running server, and no others, hold a lock on ``<data>/<directory_name>.lock`` that they inherited.
-    So a server that outlived a killed supervisor is noticed by the lock, never by a process id that may by now be
-    another program's.
+    The processes of a running server, and no others, hold a lock on ``<data>/<directory_name>.lock``, inherited at
+    their start. So a server that outlived a killed supervisor is noticed by the lock, never by a process id that
+    may by now be another program's.
     """
 
     name: str
