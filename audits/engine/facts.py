@@ -1,0 +1,130 @@
+"""Facts: what the bytes of one Python file say, without looking at any other file.
+
+Facts are a pure function of the bytes and of ``FACTS_VERSION``, so they are cached for ever by blob SHA and shared by all
+repositories and commits. Names are resolved here as far as one file allows: every attribute chain is tied to the import,
+class or alias statements that can have bound its root at that place. What those statements mean is the codebase's business.
+"""
+
+import msgspec
+import zstandard
+
+FACTS_VERSION = 1
+
+# Flags of a place.
+GUARD_ATTRIBUTE = 1  # AttributeError would be caught, or hasattr was asked
+GUARD_KEY = 2  # KeyError would be caught
+GUARD_IMPORT = 4  # ImportError would be caught
+IMPORT_TIME = 8  # runs when the module is imported
+TYPE_CHECKING = 16  # never runs: under ``if TYPE_CHECKING`` or in an annotation that isn't evaluated
+
+# Kinds of binding.
+IMPORT = 0  # import a.b.c as x: x is the module a.b.c
+IMPORT_TOP = 1  # import a.b.c: a is the module a
+FROM = 2  # from m import n
+STAR = 3  # from m import *
+CLASS = 4
+ALIAS = 5  # y = x, y = m.x
+
+# A candidate that is bound to something that facts say nothing about.
+OPAQUE = -1
+
+
+class Import(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One imported name. ``level`` counts the leading dots; ``name`` is None for ``import module`` and "*" for a star.
+
+    ``statement`` is the line on which the statement starts: names of one parenthesised import stand on several lines.
+    """
+
+    level: int
+    module: str
+    name: str | None
+    line: int
+    column: int
+    scope: int
+    flags: int
+    statement: int
+
+
+class Expr(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A dotted expression: the bindings that its root can have (by index, or OPAQUE), the root's name, the attributes."""
+
+    candidates: tuple[int, ...]
+    root: str
+    attributes: tuple[str, ...]
+
+
+class Binding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a name was bound to. ``index`` points into imports or classes, by kind; ``value`` is the right side of an alias."""
+
+    kind: int
+    index: int = 0
+    value: Expr | None = None
+
+
+class Class(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A class statement.
+
+    ``bases`` holds None for a base that isn't a dotted name. ``names`` maps each name bound in the body to its bindings
+    (empty: something opaque); ``values`` are those bound by a plain assignment, in order. ``dynamic`` says that the body
+    can bind names that the text doesn't show.
+    """
+
+    name: str
+    qualname: str
+    line: int
+    column: int
+    end_line: int
+    bases: tuple[Expr | None, ...]
+    metaclass: Expr | None
+    decorators: tuple[Expr | None, ...]
+    names: dict[str, tuple[int, ...]]
+    values: tuple[str, ...]
+    ignored: tuple[str, ...]
+    dynamic: bool
+
+
+class Reference(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A dotted expression that is read, and where.
+
+    ``key`` is the constant of ``chain["key"]``. ``places`` holds (line, column in characters, scope index, flags).
+    """
+
+    expr: Expr
+    key: str | None
+    places: tuple[tuple[int, int, int, int], ...]
+
+
+class Facts(msgspec.Struct, frozen=True, array_like=True):
+    """All that is known of one file.
+
+    ``error`` is (line, message) when no supported Python can parse it; then everything else is empty. ``names`` maps each
+    name of the module to the bindings that stand at its end. ``public`` is ``__all__`` where it can be read. ``dynamic``
+    says that the module can hold names that the text doesn't show. ``patches`` are attributes set on something from
+    outside: (expression, attribute or None when unknown).
+    """
+
+    error: tuple[int, str] | None = None
+    scopes: tuple[str, ...] = ("",)
+    bindings: tuple[Binding, ...] = ()
+    imports: tuple[Import, ...] = ()
+    classes: tuple[Class, ...] = ()
+    names: dict[str, tuple[int, ...]] = {}
+    stars: tuple[int, ...] = ()
+    public: tuple[str, ...] | None = None
+    dynamic: bool = False
+    references: tuple[Reference, ...] = ()
+    patches: tuple[tuple[Expr, str | None], ...] = ()
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Facts)
+
+
+def encode(facts: Facts) -> bytes:
+    """Facts as compressed bytes, the same for the same facts."""
+    return zstandard.ZstdCompressor(level=3).compress(_encoder.encode(facts))
+
+
+def decode(data: bytes) -> Facts:
+    """The facts of ``encode``'s bytes. Raises ``msgspec.DecodeError`` or ``zstandard.ZstdError`` for anything else."""
+    return _decoder.decode(zstandard.ZstdDecompressor().decompress(data))

@@ -1,0 +1,105 @@
+"""The child process that parses: reads blob ids from standard input, answers with facts.
+
+Audited bytes are only ever parsed here, in a process that has no credentials, little memory and can be lost. Frames in both
+directions are a four-byte big-endian length and a MessagePack value: a list of blob ids in, a list of ``Outcome`` out.
+"""
+
+import gc
+import os
+import resource
+import struct
+import sys
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+
+from audits.engine.extraction import NewerSyntaxError, NotSourceError, extract
+from audits.engine.facts import encode
+from audits.engine.findings import ProblemKind
+from audits.engine.git import GitError, GitRepository
+
+# ``ast.parse`` needs about 600 bytes of memory for a byte of dense source (measured: 600 MB for 1 MB of ``x=1``).
+MEMORY_BYTES = 2 * 1024**3
+# Deep enough for any honest expression; beyond it Python says so instead of overflowing its stack.
+RECURSION_LIMIT = 6_000
+
+
+class Outcome(NamedTuple):
+    """What came of one blob: encoded facts, or the kind of problem and words."""
+
+    sha: str
+    facts: bytes = b""
+    problem: str = ""
+    words: str = ""
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """The next frame's payload, None at the end of the stream (also in the middle of a frame)."""
+    header = stream.read(4)
+    if len(header) < 4:
+        return None
+    size = struct.unpack(">I", header)[0]
+    payload = stream.read(size)
+    return payload if len(payload) == size else None
+
+
+def write_frame(stream: BinaryIO, payload: bytes) -> None:
+    stream.write(struct.pack(">I", len(payload)) + payload)
+    stream.flush()
+
+
+def parse(repository: GitRepository, sha: str, file_bytes: int) -> Outcome:
+    """The outcome for one blob."""
+    size = repository.size(sha)
+    if size is None:
+        return Outcome(
+            sha,
+            problem=ProblemKind.MISSING_BLOB,
+            words="this copy of the repository lacks the file's contents",
+        )
+    if size > file_bytes:
+        return Outcome(
+            sha,
+            problem=ProblemKind.TOO_LARGE,
+            words=f"{size:,} bytes; the limit is {file_bytes:,} (policy: limits.file_bytes)",
+        )
+    data = repository.blob(sha)
+    if data is None:
+        return Outcome(sha, problem=ProblemKind.MISSING_BLOB, words="the file's contents can't be read")
+    try:
+        return Outcome(sha, encode(extract(data)))
+    except NewerSyntaxError as error:
+        return Outcome(sha, problem=ProblemKind.NEWER_SYNTAX, words=str(error))
+    except NotSourceError as error:
+        return Outcome(sha, problem=ProblemKind.NOT_TEXT, words=str(error))
+    except RecursionError:
+        return Outcome(sha, problem=ProblemKind.TOO_COMPLEX, words="nested too deeply to parse")
+    except MemoryError:
+        return Outcome(
+            sha, problem=ProblemKind.TOO_COMPLEX, words="too complex to parse within the memory limit"
+        )
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    sys.setrecursionlimit(RECURSION_LIMIT)
+    # A syntax tree has no cycles: collecting costs 13 % of the time and frees nothing.
+    gc.disable()
+    file_bytes = int(sys.argv[2])
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not land between frames
+    try:
+        repository = GitRepository(Path(sys.argv[1]))
+    except GitError as error:
+        sys.exit(str(error))
+    while (request := read_frame(sys.stdin.buffer)) is not None:
+        shas = msgspec.msgpack.decode(request, type=list[str])
+        outcomes = [parse(repository, sha, file_bytes) for sha in shas]
+        write_frame(answers, msgspec.msgpack.encode(outcomes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Many blobs -> facts, in child processes that may die: a batch that kills its child is halved until the one file is found."""
+
+import os
+import queue
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from audits.engine.findings import ProblemKind
+from audits.engine.parse_child import Outcome, write_frame
+
+BATCH = 24
+_ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class ChildLostError(Exception):
+    """The child died or took too long."""
+
+
+class _Child:
+    def __init__(self, repository: Path, file_bytes: int) -> None:
+        # Its own session, so that a time-out reaches whatever it may have started; no environment, so no credentials.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "audits.engine.parse_child", str(repository), str(file_bytes)],
+            cwd=_ROOT,
+            env={"LANG": "C.UTF-8", "PATH": os.environ.get("PATH", "")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+        )
+
+    def ask(self, shas: Sequence[str], seconds: float) -> list[Outcome]:
+        """The outcomes of a batch. Raises ``ChildLostError``."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            write_frame(self.process.stdin, msgspec.msgpack.encode(list(shas)))  # type: ignore[arg-type]
+        except OSError as error:
+            raise ChildLostError from error
+        deadline = time.monotonic() + seconds
+        size = int.from_bytes(self._read(4, deadline), "big")
+        return msgspec.msgpack.decode(self._read(size, deadline), type=list[Outcome])
+
+    def _read(self, size: int, deadline: float) -> bytes:
+        assert self.process.stdout is not None
+        descriptor = self.process.stdout.fileno()
+        parts = []
+        while size:
+            if not select.select([descriptor], [], [], max(deadline - time.monotonic(), 0))[0]:
+                raise ChildLostError
+            part = os.read(descriptor, min(size, 1 << 20))
+            if not part:
+                raise ChildLostError
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def kill(self) -> None:
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+class ParsePool:
+    """A few parsing children. Use as a context manager; leaving it kills them all, whatever they are doing."""
+
+    def __init__(self, repository: Path, *, file_bytes: int, file_seconds: int, workers: int) -> None:
+        self._repository = repository
+        self._file_bytes = file_bytes
+        self._file_seconds = file_seconds
+        self._workers = workers
+        self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[list[Outcome] | BaseException] = queue.SimpleQueue()
+        self._children: dict[int, _Child] = {}
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        with self._lock:
+            children = list(self._children.values())
+        for child in children:
+            child.kill()
+
+    def parse(self, shas: Sequence[str]) -> Iterator[list[Outcome]]:
+        """Yields outcomes batch by batch, in any order; each blob exactly once."""
+        batches = [list(shas[start : start + BATCH]) for start in range(0, len(shas), BATCH)]
+        for batch in batches:
+            self._batches.put(batch)
+        workers = min(self._workers, len(batches))
+        for number in range(workers):
+            threading.Thread(target=self._serve, args=(number,), daemon=True).start()
+        left = len(shas)
+        while left:
+            outcomes = self._outcomes.get()
+            if isinstance(outcomes, BaseException):
+                raise outcomes
+            left -= len(outcomes)
+            yield outcomes
+        for _ in range(workers):
+            self._batches.put(None)
+
+    def _serve(self, number: int) -> None:
+        try:
+            while (batch := self._batches.get()) is not None and not self._closed.is_set():
+                self._outcomes.put(self._parse_batch(number, batch))
+        except BaseException as error:
+            self._outcomes.put(error)
+
+    def _parse_batch(self, number: int, batch: list[str]) -> list[Outcome]:
+        try:
+            return self._child(number).ask(batch, self._file_seconds)
+        except ChildLostError:
+            self._lose(number)
+        if self._closed.is_set():
+            return []
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            return self._parse_batch(number, batch[:middle]) + self._parse_batch(number, batch[middle:])
+        words = f"too complex: parsing it took more than {self._file_seconds} s or crashed the parser"
+        return [Outcome(batch[0], problem=ProblemKind.TOO_COMPLEX, words=words)]
+
+    def _child(self, number: int) -> _Child:
+        with self._lock:
+            if number not in self._children:
+                self._children[number] = _Child(self._repository, self._file_bytes)
+            return self._children[number]
+
+    def _lose(self, number: int) -> None:
+        with self._lock:
+            child = self._children.pop(number, None)
+        if child is not None:
+            child.kill()

@@ -1,0 +1,110 @@
+"""A reference to a member that the resolved enum does not define.
+
+The class is resolved through imports, aliases and re-exports to (module, class), never by name: twenty enums may be called
+``Status``. Where fallback imports leave several candidates, a finding that only some of them cause is marked ``possible``.
+
+Mend it by naming the member that was meant, by adding it to the enum, or by importing the enum that has it: the hint says
+which of these the tree suggests.
+"""
+
+from collections.abc import Iterator
+
+from audits.engine.codebase import ClassTarget, Codebase, Missing, Target, Targets, Unknown
+from audits.engine.enums import EnumClass, Enums
+from audits.engine.facts import GUARD_ATTRIBUTE, GUARD_KEY, Reference
+from audits.engine.findings import Annotation, Finding, Place
+from audits.engine.rules.places import Spot, findings_at, nearest
+
+NAME = "missing-member"
+
+
+def check(codebase: Codebase) -> Iterator[Finding]:
+    """Yields a finding for each place that reads a member its enum lacks."""
+    enums = Enums(codebase)
+    for path, facts in codebase.facts.items():
+        for reference in facts.references:
+            yield from _check_reference(codebase, enums, path, reference)
+
+
+def _check_reference(codebase: Codebase, enums: Enums, path: str, reference: Reference) -> Iterator[Finding]:
+    attributes = reference.expr.attributes
+    targets = codebase.root(path, reference.expr)
+    for name in attributes:
+        if not _can_hold_enums(targets):
+            return
+        owners = _enums_of(enums, targets)
+        if owners:
+            missing = [owner for owner in owners if owner.lacks(name)]
+            if missing:
+                yield from _findings(
+                    codebase, enums, path, reference, name, targets, missing, GUARD_ATTRIBUTE
+                )
+                return
+        step: Targets = frozenset()
+        for target in targets:
+            step |= codebase.attribute(target, name)
+        targets = step
+    if reference.key is not None and (owners := _enums_of(enums, targets)):
+        missing = [owner for owner in owners if owner.lacks_key(reference.key)]
+        if missing:
+            yield from _findings(codebase, enums, path, reference, reference.key, targets, missing, GUARD_KEY)
+
+
+def _can_hold_enums(targets: Targets) -> bool:
+    return any(not isinstance(t, Unknown | Missing) for t in targets)
+
+
+def _enums_of(enums: Enums, targets: Targets) -> list[EnumClass]:
+    """The enums among the candidates; none when one of the candidates is something that the text doesn't tell."""
+    found = []
+    for target in targets:
+        if isinstance(target, Unknown):
+            return []
+        if isinstance(target, ClassTarget) and (known := enums.get(target)) is not None:
+            found.append(known)
+    return sorted(found, key=lambda e: (e.name, e.target.path))
+
+
+def _findings(
+    codebase: Codebase,
+    enums: Enums,
+    path: str,
+    reference: Reference,
+    member: str,
+    targets: Targets,
+    missing: list[EnumClass],
+    guard: int,
+) -> Iterator[Finding]:
+    owner = missing[0]
+    certain = sum(1 for t in targets if not isinstance(t, Missing)) == len(missing)
+    cls = codebase.class_facts(owner.target)
+    spot = Spot(
+        rule=NAME,
+        subject=f"{owner.name}.{member}",
+        member=member,
+        message=_message(owner, member, certain, others=[t for t in targets if t != owner.target]),
+        hint=_hint(codebase, enums, owner, member),
+        definition=Place(owner.target.path, cls.line, cls.column),
+        annotations=() if certain else (Annotation.POSSIBLE,),
+    )
+    yield from findings_at(codebase, path, spot, reference.places, guard)
+
+
+def _message(owner: EnumClass, member: str, certain: bool, others: list[Target]) -> str:
+    short = owner.name.rpartition(".")[2]
+    if certain or not others:
+        return f"{short} has no member {member}"
+    return f"{short} has no member {member} where it comes from {owner.name.rpartition('.')[0]}"
+
+
+def _hint(codebase: Codebase, enums: Enums, owner: EnumClass, member: str) -> str:
+    close = nearest(member, owner.members)
+    if close:
+        return f"Did you mean {close}?"
+    short = owner.name.rpartition(".")[2]
+    elsewhere = [e for e in enums.named(short) if e.target != owner.target and member in e.members]
+    if elsewhere:
+        return f"{elsewhere[0].name} has {member}: wrong import?"
+    if 0 < len(owner.members) <= 12:
+        return f"It has {', '.join(owner.members)}. Add {member} there, or use one of these."
+    return f"Add {member} to {owner.name}, or use one of its {len(owner.members)} members."

@@ -1,0 +1,65 @@
+"""What all rules share: from places in facts to findings with zone, annotations and severity."""
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from audits.engine.codebase import Codebase
+from audits.engine.facts import IMPORT_TIME, TYPE_CHECKING
+from audits.engine.findings import Annotation, Finding, Place, severity_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """What is wrong, wherever it stands: everything of a finding that doesn't depend on the place."""
+
+    rule: str
+    subject: str
+    message: str
+    hint: str = ""
+    member: str | None = None
+    definition: Place | None = None
+    annotations: tuple[Annotation, ...] = ()
+
+
+def findings_at(
+    codebase: Codebase, path: str, spot: Spot, places: Iterable[tuple[int, int, int, int]], guard: int
+) -> Iterator[Finding]:
+    """A finding for each place of a file. ``guard`` is the flag that says that this error would be caught there."""
+    zone = codebase.policy.zone(path)
+    scopes = codebase.facts[path].scopes
+    for line, column, scope, flags in places:
+        annotations = tuple(sorted({*spot.annotations, *_annotations(flags, guard)}))
+        yield Finding(
+            rule=spot.rule,
+            subject=spot.subject,
+            path=path,
+            line=line,
+            column=column,
+            scope=scopes[scope],
+            zone=zone,
+            severity=severity_of(zone, annotations),
+            message=spot.message,
+            hint=spot.hint,
+            annotations=annotations,
+            member=spot.member,
+            definition=spot.definition,
+        )
+
+
+def _annotations(flags: int, guard: int) -> Iterator[Annotation]:
+    if flags & guard:
+        yield Annotation.GUARDED
+    if flags & TYPE_CHECKING:
+        yield Annotation.TYPE_CHECKING_ONLY
+    elif flags & IMPORT_TIME:
+        yield Annotation.IMPORT_TIME
+
+
+def nearest(name: str, names: Collection[str]) -> str | None:
+    """The name that was probably meant: the same in another case, else one close enough."""
+    for candidate in names:
+        if candidate.casefold() == name.casefold():
+            return candidate
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    return found[0] if found else None

@@ -1,0 +1,120 @@
+"""A first-party import of a module or name that does not exist.
+
+First-party is what the tree itself holds; installed packages are not looked at. Stubs, extension modules, modules with
+``__getattr__`` and files that git ignores (a build makes them) count as existing. An import inside ``try`` that catches
+ImportError is marked ``guarded`` and stays listed: a guard around a module that has long been removed hides a dead path.
+
+Mend it by importing from where the name lives now (the hint knows some), or by deleting what needs it.
+"""
+
+from collections.abc import Iterator
+
+from audits.engine.codebase import Codebase, Missing, ModuleTarget, Target
+from audits.engine.facts import GUARD_IMPORT, Import
+from audits.engine.findings import Finding, Place
+from audits.engine.rules.places import Spot, findings_at, nearest
+
+NAME = "unresolved-import"
+
+
+def check(codebase: Codebase) -> Iterator[Finding]:
+    """Yields one finding for each import of an absent module, and one for each absent name of an existing module."""
+    definitions = _Definitions(codebase)
+    for path, facts in codebase.facts.items():
+        reported: set[tuple[int, int, str]] = set()
+        for item in facts.imports:
+            target = codebase.imported_module(path, item)
+            if isinstance(target, Missing):
+                # ``from absent import a, b`` is one wrong place, not two.
+                statement = (item.statement, item.level, item.module)
+                if statement in reported:
+                    continue
+                reported.add(statement)
+                spot = _absent_module(definitions, target)
+            elif isinstance(target, ModuleTarget) and item.name not in {None, "*"}:
+                absent = _absent_name(codebase, definitions, path, item, target)
+                if absent is None:
+                    continue
+                spot = absent
+            else:
+                continue
+            yield from findings_at(
+                codebase, path, spot, [(item.line, item.column, item.scope, item.flags)], GUARD_IMPORT
+            )
+
+
+def _absent_module(definitions: "_Definitions", target: Missing) -> Spot:
+    return Spot(
+        rule=NAME,
+        subject=target.name,
+        message=f"no module {target.name}",
+        hint=definitions.module_hint(target.name),
+    )
+
+
+def _absent_name(
+    codebase: Codebase, definitions: "_Definitions", path: str, item: Import, target: ModuleTarget
+) -> Spot | None:
+    assert item.name is not None
+    found = codebase.name(target.path, item.name)
+    missing = next((t for t in found if isinstance(t, Missing)), None)
+    if missing is None or len(found) > 1 or not _is_own(codebase, target, item.name):
+        return None
+    module = codebase.dotted(target.path)
+    return Spot(
+        rule=NAME,
+        subject=f"{module}.{item.name}" if module else item.name,
+        member=item.name,
+        message=f"{module or target.path} has no name {item.name}",
+        hint=definitions.name_hint(item.name, target.path),
+        definition=Place(target.path, 1) if target.path in codebase.facts else None,
+    )
+
+
+def _is_own(codebase: Codebase, target: Target, name: str) -> bool:
+    """Whether the module itself lacks the name: one that re-exports something absent is reported where it imports it."""
+    assert isinstance(target, ModuleTarget)
+    facts = codebase.facts.get(target.path)
+    return facts is None or name not in facts.names
+
+
+class _Definitions:
+    """Where names and modules are defined in the tree, for hints."""
+
+    def __init__(self, codebase: Codebase) -> None:
+        self._codebase = codebase
+        self._classes: dict[str, list[str]] | None = None
+        self._modules: dict[str, list[str]] | None = None
+
+    def name_hint(self, name: str, module: str) -> str:
+        if self._classes is None:
+            self._classes = {}
+            for path, facts in sorted(self._codebase.facts.items()):
+                for cls in facts.classes:
+                    if cls.qualname == cls.name:
+                        self._classes.setdefault(cls.name, []).append(self._codebase.dotted(path))
+        facts = self._codebase.facts.get(module)
+        close = nearest(name, list(facts.names)) if facts is not None else None
+        if close and close.casefold() == name.casefold():
+            return f"Did you mean {close}?"
+        elsewhere = self._classes.get(name, [])
+        if len(elsewhere) == 1:
+            return f"{name} is defined in {elsewhere[0]}."
+        if close:
+            return f"Did you mean {close}?"
+        if elsewhere:
+            return f"{name} is defined in {len(elsewhere)} modules, among them {elsewhere[0]}."
+        return "Nothing in this tree defines a class of that name."
+
+    def module_hint(self, name: str) -> str:
+        if self._modules is None:
+            self._modules = {}
+            for path in sorted(self._codebase.facts):
+                dotted = self._codebase.dotted(path)
+                self._modules.setdefault(dotted.rpartition(".")[2], []).append(dotted)
+        elsewhere = self._modules.get(name.rpartition(".")[2], [])
+        if len(elsewhere) == 1:
+            return f"There is {elsewhere[0]}: moved?"
+        return (
+            f"{len(elsewhere)} modules have that last name, among them {elsewhere[0]}." if elsewhere else ""
+        )

@@ -1,0 +1,186 @@
+"""One audit: a commit's tree -> facts -> codebase -> rules -> report."""
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import msgspec
+import zstandard
+
+from audits.engine.codebase import Codebase, Tree
+from audits.engine.facts import Facts, decode
+from audits.engine.findings import Finding, Problem, ProblemKind, Progress, Report, Zone, numbered
+from audits.engine.git import Commit, Entry, GitRepository
+from audits.engine.parsing import ParsePool
+from audits.engine.policy import Policy
+from audits.engine.rules import RULES
+
+# Changes whenever the same tree and policy could give another report.
+ENGINE_VERSION = "1"
+
+
+class Cancelled(Exception):  # noqa: N818 (it is no error: somebody asked for it)
+    """Raised by a progress callback to stop an audit."""
+
+
+class FactsStore(Protocol):
+    """Where encoded facts are kept, by blob id. Losing some only costs time."""
+
+    def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
+        """The encoded facts of those of the blobs that are known."""
+
+    def put_many(self, facts: Mapping[str, bytes]) -> None:
+        """Keeps encoded facts; those already known stay as they are."""
+
+
+def audit(
+    repository: GitRepository,
+    commit: Commit,
+    policy: Policy,
+    store: FactsStore,
+    *,
+    rules: Collection[str] | None = None,
+    zones: Collection[Zone] | None = None,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Report:
+    """The report of one commit.
+
+    ``rules`` and ``zones`` narrow what is reported (None: all); ``workers`` is the number of parsing children (None: one a
+    core). ``progress`` is called often and may raise ``Cancelled``, which stops the children and passes through. Raises
+    ``GitError`` when the tree can't be read and ``KeyError`` for an unknown rule. Equal input gives an equal report.
+    """
+    chosen = (
+        [RULES[name] for name in RULES] if rules is None else [RULES[name] for name in sorted(set(rules))]
+    )
+    clock = _Clock()
+    with clock.phase("list"):
+        progress(Progress("Listing files", 0, 0))
+        listing = _Listing(repository, commit, policy)
+    with clock.phase("facts"):
+        facts, problems = _facts(
+            repository, listing.sources, policy, store, workers or os.cpu_count() or 1, progress
+        )
+    with clock.phase("resolve"):
+        progress(Progress("Resolving names", len(facts), len(facts)))
+        codebase = Codebase(Tree(facts, listing.paths, listing.ignored), policy)
+    findings: list[Finding] = []
+    for rule in chosen:
+        with clock.phase(f"rule {rule.name}"):
+            progress(Progress(f"Checking {rule.name}", len(facts), len(facts), len(findings)))
+            try:
+                findings.extend(rule.check(codebase))
+            except Exception as error:  # a broken rule must not hide what the others found
+                words = f"the rule {rule.name} failed: {type(error).__name__}: {error}"
+                problems.append(Problem("", ProblemKind.RULE_FAILED, words))
+    numbers = numbered(findings)
+    return Report(
+        commit=commit.sha,
+        engine=ENGINE_VERSION,
+        policy=policy.digest,
+        read=len(listing.sources) - sum(1 for p in problems if p.kind in _UNREAD),
+        parsed=sum(1 for f in facts.values() if f.error is None),
+        findings=tuple(f for f in numbers if zones is None or f.zone in zones),
+        problems=tuple(sorted([*listing.problems, *problems], key=lambda p: (p.path, p.kind, p.message))),
+        timings=clock.seconds,
+    )
+
+
+_UNREAD = {ProblemKind.MISSING_BLOB, ProblemKind.TOO_LARGE}
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+class _Listing:
+    """The paths of a tree: what is to be read, what exists beside it, and what can't be looked at."""
+
+    def __init__(self, repository: GitRepository, commit: Commit, policy: Policy) -> None:
+        self.sources: dict[str, str] = {}
+        self.problems: list[Problem] = []
+        paths = set()
+        for entry in repository.tree(commit.sha):
+            if not _is_safe(entry.path):
+                self._problem(
+                    entry, ProblemKind.UNSAFE_PATH, "a name that no honest tree holds; not looked at"
+                )
+                continue
+            if entry.kind == "submodule":
+                continue
+            paths.add(entry.path)
+            is_source = entry.path.endswith(".py") and not policy.excludes(entry.path)
+            if entry.kind == "link":
+                if is_source:
+                    self._problem(
+                        entry,
+                        ProblemKind.LINK,
+                        "a symbolic link; the file it names is looked at in its own place",
+                    )
+            elif is_source:
+                self.sources[entry.path] = entry.sha
+            elif not repository.has(entry.sha):
+                words = "this copy of the repository lacks the file's contents (not Python source, so no rule needs it)"
+                self._problem(entry, ProblemKind.MISSING_BLOB, words)
+        self.paths = frozenset(paths)
+        self.ignored = _ignored(repository, commit)
+
+    def _problem(self, entry: Entry, kind: ProblemKind, words: str) -> None:
+        self.problems.append(Problem(entry.path, kind, words))
+
+
+def _is_safe(path: str) -> bool:
+    return not any(part in {"", ".", ".."} or part.casefold() == ".git" for part in path.split("/"))
+
+
+def _ignored(repository: GitRepository, commit: Commit) -> tuple[str, ...]:
+    data = repository.read(commit.sha, ".gitignore") or b""
+    return tuple(data[:200_000].decode("utf-8", "replace").splitlines())
+
+
+def _facts(
+    repository: GitRepository,
+    sources: Mapping[str, str],
+    policy: Policy,
+    store: FactsStore,
+    workers: int,
+    progress: Callable[[Progress], None],
+) -> tuple[dict[str, Facts], list[Problem]]:
+    """The facts of every source path, from the store or freshly parsed, and a problem for each path that has none."""
+    wanted = list(dict.fromkeys(sources[path] for path in sorted(sources)))
+    known: dict[str, Facts] = {}
+    for sha, data in store.get_many(wanted).items():
+        try:
+            known[sha] = decode(data)
+        except (msgspec.DecodeError, zstandard.ZstdError):
+            continue  # a damaged cache entry is as good as none
+    missing = [sha for sha in wanted if sha not in known]
+    failures: dict[str, tuple[str, str]] = {}
+    progress(Progress("Reading and parsing", len(known), len(wanted)))
+    limits = policy.limits
+    if missing:
+        with ParsePool(
+            repository.path, file_bytes=limits.file_bytes, file_seconds=limits.file_seconds, workers=workers
+        ) as pool:
+            for outcomes in pool.parse(missing):
+                fresh = {o.sha: o.facts for o in outcomes if not o.problem}
+                store.put_many(fresh)
+                known.update((sha, decode(data)) for sha, data in fresh.items())
+                failures.update((o.sha, (o.problem, o.words)) for o in outcomes if o.problem)
+                progress(Progress("Reading and parsing", len(known) + len(failures), len(wanted)))
+    facts = {path: known[sha] for path, sha in sorted(sources.items()) if sha in known}
+    problems = [
+        Problem(path, ProblemKind(failures[sha][0]), failures[sha][1])
+        for path, sha in sorted(sources.items())
+        if sha in failures
+    ]
+    return facts, problems
