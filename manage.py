@@ -7,12 +7,17 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - this file has to be understood by older ones to say so
     sys.exit(f"SSOT Dash needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}).")
 
-from ssot_dash.embedded import bootstrap, data  # after the check above: they use the syntax of 3.11
+# After the check above: these use what 3.11 brought.
+from ssot_dash.embedded import bootstrap, data
+from ssot_dash.embedded.errors import CannotStart
 
 
 def main() -> None:
     bootstrap.enter(sys.argv)
-    data.prepare_environment(sys.argv, os.environ)
+    try:
+        data.prepare_environment(sys.argv, os.environ)
+    except CannotStart as error:
+        sys.exit(str(error))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ssot_dash.settings")
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415 - there is none before enter()

@@ -10,6 +10,8 @@ from pathlib import Path
 import dj_database_url
 from csp.constants import NONCE, NONE, SELF
 
+from ssot_dash.embedded import data
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -23,7 +25,7 @@ def env_list(name: str, default: str = "") -> list[str]:
 
 
 def env_secret(name: str, file: Path) -> str:
-    """The secret from the environment, else from ``file``, which is made on first need and readable by its owner only."""
+    """The secret from the environment, else from ``file``, made on first need and readable by its owner only."""
     if value := os.environ.get(name):
         return value
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +40,7 @@ def env_secret(name: str, file: Path) -> str:
 
 
 # Everything that the site writes besides the database: secret, embedded servers, clones.
-DATA_DIR = Path(os.environ.get("SSOT_DATA_DIR") or BASE_DIR / ".data").resolve()
+DATA_DIR = data.configured(os.environ)
 
 DEBUG = env_bool("DEBUG")
 SECRET_KEY = env_secret("SECRET_KEY", DATA_DIR / "secret_key")
@@ -179,6 +181,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 50
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# When stopped, tasks get this many seconds before they are cut off; their messages are then delivered again.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5.0
 # soft limit < hard limit < visibility timeout, so that a task never runs beside itself
 CELERY_TASK_SOFT_TIME_LIMIT = 840
 CELERY_TASK_TIME_LIMIT = 900

@@ -28,8 +28,8 @@ def configured(environment: Mapping[str, str]) -> Path:
 def prepare_environment(arguments: Sequence[str], environment: MutableMapping[str, str]) -> None:
     """Set what the settings read when they are loaded, from a command line (program name first).
 
-    ``up --data DIR`` names the data directory. Other commands use the servers of an ``up`` that is running, unless they
-    have been given their own.
+    ``up --data DIR`` names the data directory, and makes it, because the settings keep their secret there. Other
+    commands use the servers of an ``up`` that is running, unless they have been given their own. Raises CannotStart.
     """
     command = arguments[1] if len(arguments) > 1 else ""
     if command == "up":
@@ -38,8 +38,9 @@ def prepare_environment(arguments: Sequence[str], environment: MutableMapping[st
         given, _rest = options.parse_known_args(list(arguments[2:]))
         if given.data:
             environment["SSOT_DATA_DIR"] = os.path.abspath(os.path.expanduser(given.data))
-        return
-    if command != "test":
+        if not {"-h", "--help"} & set(arguments):
+            DataDirectory(configured(environment)).prepare()
+    elif command != "test":
         for name, value in DataDirectory(configured(environment)).servers().items():
             environment.setdefault(name, value)
 

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ssot_dash.embedded import processes
 from ssot_dash.embedded.binaries import Binaries
 from ssot_dash.embedded.errors import CannotStart
+from ssot_dash.embedded.logs import last_lines, open_log
 
 # Nothing of the caller's environment reaches a server: PGDATA, PGOPTIONS and the like would change what it does.
 ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/local/bin:/usr/bin:/bin"}
@@ -67,12 +68,11 @@ class Server(ABC):
 
     def launch(self) -> None:
         """Start it without waiting until it is ready."""
-        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.data / f"{self.directory_name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self._take(lock)
             self._prepare()
-            output = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            output = open_log(self.log)
             try:
                 self.process = processes.spawn(
                     self._command(),
@@ -88,14 +88,22 @@ class Server(ABC):
         finally:
             os.close(lock)
 
-    def wait_ready(self, timeout: float = 60) -> None:
-        """Wait until a launched server takes connections. Raises CannotStart with the end of its log."""
+    def wait_ready(self, timeout: float = 60, give_up: Callable[[], bool] = lambda: False) -> None:
+        """Wait until a launched server takes connections. Raises CannotStart with the end of its log.
+
+        Returns early, ready or not, once ``give_up()`` is true.
+        """
         process = self.process
         assert process is not None
-        processes.wait_until(lambda: processes.has_exited(process) or self._is_ready(), timeout)
+        processes.wait_until(
+            lambda: give_up() or processes.has_exited(process) or self._is_ready(),
+            timeout,
+        )
+        if give_up():
+            return
         if processes.has_exited(process):
             raise CannotStart(
-                f"{self.name} did not start. Its log, {self.log}, ends with:\n{self._end_of_log()}"
+                f"{self.name} did not start. Its log, {self.log}, ends with:\n{last_lines(self.log)}"
             )
         if not self._is_ready():
             raise CannotStart(f"{self.name} did not get ready in {timeout:.0f} s. Its log is {self.log}")
@@ -141,8 +149,3 @@ class Server(ABC):
             if owner := self.directory.stat().st_uid:
                 return owner
         return self.binaries.uid
-
-    def _end_of_log(self, lines: int = 12) -> str:
-        with contextlib.suppress(OSError):
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-        return "(nothing)"

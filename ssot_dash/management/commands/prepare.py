@@ -1,0 +1,83 @@
+"""Bring database, static files and sample up to date."""
+
+import hashlib
+import json
+import os
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+import django
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from ssot_dash.views import first_sign_in_path
+
+# PostgreSQL's lock number for "somebody migrates": two hosts that start on one database take turns.
+MIGRATION_LOCK = 0x55074DA5
+
+
+class Command(BaseCommand):
+    help = "Migrate the database, collect static files when they changed, load the sample once (up does all this)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--no-sample", action="store_true", help="do without the sample repository")
+        parser.add_argument("--report", type=int, metavar="FD", help="descriptor for up's progress lines")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.report = options["report"]
+        self.migrate()
+        self.collect_static()
+        if not options["no_sample"]:
+            self.load_sample()
+        if path := first_sign_in_path():
+            self.tell("welcome", path)
+
+    def migrate(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+            try:
+                executor = MigrationExecutor(connection)
+                if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                    self.tell("say", f"Bringing the database up to date ({len(plan)} migrations) ...")
+                    call_command("migrate", interactive=False, verbosity=0)
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+
+    def collect_static(self) -> None:
+        state = Path(settings.STATIC_ROOT) / ".collected"
+        wanted = _static_state()
+        if state.is_file() and state.read_text() == wanted:
+            return
+        self.tell("say", "Collecting static files ...")
+        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+        state.write_text(wanted)
+
+    def load_sample(self) -> None:
+        loaded = Path(settings.DATA_DIR) / "sample-loaded"
+        if loaded.exists():  # once: whoever removes the sample wants it gone
+            return
+        self.tell("say", "Loading the sample repository ...")
+        call_command("load_sample")
+        loaded.touch()
+
+    def tell(self, word: str, text: str) -> None:
+        if self.report is None:
+            self.stdout.write(text)
+        else:
+            os.write(self.report, f"{word} {text}\n".encode())
+
+
+def _static_state() -> str:
+    """A digest of the names, sizes and times of all static files, and of what processes them."""
+    files = []
+    for finder in get_finders():
+        for name, storage in finder.list([]):
+            status = os.stat(storage.path(name))
+            files.append((name, status.st_size, status.st_mtime_ns))
+    described = json.dumps([django.__version__, settings.STORAGES["staticfiles"], sorted(files)])
+    return hashlib.sha256(described.encode()).hexdigest()
