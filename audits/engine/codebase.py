@@ -1,7 +1,8 @@
 """Facts of one tree -> modules, and what a dotted name means in them.
 
-A module is identified by its path. Absolute imports are looked up as Python would: from the policy's source roots, and from
-the folder that holds the importing file's topmost package (what a test runner or a started script puts on ``sys.path``).
+A module is identified by its path. Absolute imports are looked up as Python would: from the policy's source roots,
+and from the folder that holds the importing file's topmost package (what a test runner or a started script puts on
+``sys.path``).
 """
 
 import builtins
@@ -54,7 +55,8 @@ class External:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A first-party module or name that isn't there: the dotted name, and the module it isn't in (empty: no such module)."""
+    """A first-party module or name that isn't there: the dotted name, and the module it isn't in (empty: no such
+    module)."""
 
     name: str
     module: str = ""
@@ -188,12 +190,14 @@ class Codebase:
         return self._at(folder + name) if folder is not None else None
 
     def has_built_part(self, module: str, name: str) -> bool:
-        """Whether a package has a part that isn't Python source here: a stub, an extension, a file that a build makes."""
+        """Whether a package has a part that isn't Python source here: a stub, an extension, a file that a build
+        makes."""
         folder = _folder_of(module)
         return folder is not None and self._is_elsewhere(folder + name.replace(".", "/"))
 
     def is_first_party(self, dotted: str, importer: str) -> bool:
-        """Whether the top name of an absolute import belongs to this tree and to nothing that is installed beside it."""
+        """Whether the top name of an absolute import belongs to this tree and to nothing that is installed beside
+        it."""
         top = dotted.partition(".")[0]
         key = (self.base(importer), top)
         if key not in self._first_party:
@@ -204,8 +208,8 @@ class Codebase:
         found = self.find(top, importer)
         if found is None or (top in sys.stdlib_module_names and not found.startswith(top + "/")):
             return False
-        # A plain folder gives way to an installed package of the same name (alembic/, docker/, redis/ are common), so it
-        # only counts when imports of it are seen to arrive here.
+        # A plain folder gives way to an installed package of the same name (alembic/, docker/, redis/ are common),
+        # so it only counts when imports of it are seen to arrive here.
         return not found.endswith("/") or found in self._confirmed
 
     def _confirmed_namespaces(self) -> set[str]:

@@ -1,7 +1,7 @@
 """Which classes of a tree are enums, and what may be asked of them.
 
-The rules are those of the standard library's ``enum`` (Python 3.11 to 3.14) and of Django's ``Choices``. Whatever the text
-does not decide makes a class *open*: nothing is said about the members of an open class.
+The rules are those of the standard library's ``enum`` (Python 3.11 to 3.14) and of Django's ``Choices``. Whatever
+the text does not decide makes a class *open*: nothing is said about the members of an open class.
 """
 
 import builtins

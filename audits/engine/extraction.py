@@ -1,7 +1,7 @@
 """bytes -> Facts: one walk over the syntax tree, then every chain's root is resolved in Python's own scoping rules.
 
-The walk dispatches on the node's class and descends only into fields that can hold nodes: a ``NodeVisitor`` that collects
-the same costs as much again as the parse.
+The walk dispatches on the node's class and descends only into fields that can hold nodes: a ``NodeVisitor`` that
+collects the same costs as much again as the parse.
 """
 
 import ast
@@ -444,12 +444,9 @@ class _Extractor:
         function = node.func
         if isinstance(function, ast.Name):
             self._notice_builtin(function.id, node)
-        elif isinstance(function, ast.Attribute) and function.attr in {"extend", "append", "remove"}:
-            if (
-                self.scope is self.module
-                and isinstance(function.value, ast.Name)
-                and function.value.id == "__all__"
-            ):
+        elif self.scope is self.module and isinstance(function, ast.Attribute):
+            chain = _chain(function)
+            if chain in {("__all__", ("extend",)), ("__all__", ("append",)), ("__all__", ("remove",))}:
                 self._change_public(function.attr, node.args)
         self.visit(function)
         self.all(node.args)
@@ -462,8 +459,8 @@ class _Extractor:
         if name in {"exec", "vars", "locals"} and self.scope is self.module:
             self.dynamic = True
         elif name == "globals":
-            # globals()[...] = ... and globals().update(...) bind what the text doesn't show; a mere look does not, but a
-            # wrong finding costs more than a missed one.
+            # globals()[...] = ... and globals().update(...) bind what the text doesn't show; a mere look does not,
+            # but a wrong finding costs more than a missed one.
             self.dynamic = True
         elif name in {"setattr", "extend_enum", "delattr"} and node.args:
             if _is_this_module(node.args[0]):
@@ -657,7 +654,8 @@ class _Extractor:
         self.scope, self.block, self.flags, self.open_class, self.asked = state
 
     def annotation(self, node: ast.expr | None) -> None:
-        """An annotation; in a function's body, or with ``from __future__ import annotations``, it is never evaluated."""
+        """An annotation; in a function's body, or with ``from __future__ import annotations``, it is never
+        evaluated."""
         if node is not None:
             lazy = self.lazy_annotations or self.scope.kind == "function"
             self.inside([node], flags=self.flags | TYPE_CHECKING if lazy else None)
@@ -730,7 +728,7 @@ class _Extractor:
         body, orelse = (self.blocks.new(self.block, statement=statement) for _ in range(2))
         self._when_asked(_asked_chains(node.test), node.body, body, body_flags)
         if node.orelse:
-            chains = _asked_chains(node.test.operand) if _is_not(node.test) else ()
+            chains = _asked_chains(node.test.operand) if isinstance(node.test, ast.UnaryOp) else ()
             self._when_asked(chains, node.orelse, orelse, else_flags)
 
     def try_(self, node: ast.Try | ast.TryStar) -> None:
@@ -868,7 +866,8 @@ class _Extractor:
         return result
 
     def _candidates(self, name: str, scope: _Scope, block: int, order: int) -> tuple[int, ...]:
-        """The bindings that ``name`` can have at a place, by index; OPAQUE among them for something else, () for none."""
+        """The bindings that ``name`` can have at a place, by index; OPAQUE among them for something else, () for
+        none."""
         deferred = False
         current: _Scope | None = scope
         start = scope
@@ -967,7 +966,8 @@ def _declare_globals(body: list[ast.stmt], scope: _Scope) -> None:
 
 
 def _strings(node: ast.expr) -> list[str] | None:
-    """The strings of a list, tuple or set display, or of one string split at blanks; None when it holds anything else."""
+    """The strings of a list, tuple or set display, or of one string split at blanks; None when it holds anything
+    else."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value.split()
     if not isinstance(node, ast.List | ast.Tuple | ast.Set):
@@ -984,10 +984,6 @@ def _called(node: ast.expr) -> ast.expr:
 
 def _unsubscripted(node: ast.expr) -> ast.expr:
     return node.value if isinstance(node, ast.Subscript) else node
-
-
-def _is_not(node: ast.expr) -> bool:
-    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
 
 
 def _is_type_checking(node: ast.expr) -> bool:

@@ -1,14 +1,18 @@
 """Facts: what the bytes of one Python file say, without looking at any other file.
 
-Facts are a pure function of the bytes and of ``FACTS_VERSION``, so they are cached for ever by blob SHA and shared by all
-repositories and commits. Names are resolved here as far as one file allows: every attribute chain is tied to the import,
-class or alias statements that can have bound its root at that place. What those statements mean is the codebase's business.
+Facts are a pure function of the bytes and of ``FACTS_VERSION``, so they are cached for ever by blob SHA and shared
+by all repositories and commits. Names are resolved here as far as one file allows: every attribute chain is tied to
+the import, class or alias statements that can have bound its root at that place. What those statements mean is the
+codebase's business.
 """
+
+import sys
 
 import msgspec
 import zstandard
 
-FACTS_VERSION = 1
+# The parser belongs to it: another Python can place or name things otherwise.
+FACTS_VERSION = 1_00 + sys.version_info.minor
 
 # Flags of a place.
 GUARD_ATTRIBUTE = 1  # AttributeError would be caught, or hasattr was asked
@@ -46,7 +50,8 @@ class Import(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Expr(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A dotted expression: the bindings that its root can have (by index, or OPAQUE), the root's name, the attributes."""
+    """A dotted expression: the bindings that its root can have (by index, or OPAQUE), the root's name, the
+    attributes."""
 
     candidates: tuple[int, ...]
     root: str
@@ -54,7 +59,8 @@ class Expr(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Binding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a name was bound to. ``index`` points into imports or classes, by kind; ``value`` is the right side of an alias."""
+    """What a name was bound to. ``index`` points into imports or classes, by kind; ``value`` is the right side of
+    an alias."""
 
     kind: int
     index: int = 0
@@ -64,9 +70,9 @@ class Binding(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Class(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A class statement.
 
-    ``bases`` holds None for a base that isn't a dotted name. ``names`` maps each name bound in the body to its bindings
-    (empty: something opaque); ``values`` are those bound by a plain assignment, in order. ``dynamic`` says that the body
-    can bind names that the text doesn't show.
+    ``bases`` holds None for a base that isn't a dotted name. ``names`` maps each name bound in the body to its
+    bindings (empty: something opaque); ``values`` are those bound by a plain assignment, in order. ``dynamic`` says
+    that the body can bind names that the text doesn't show.
     """
 
     name: str
@@ -97,10 +103,10 @@ class Reference(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Facts(msgspec.Struct, frozen=True, array_like=True):
     """All that is known of one file.
 
-    ``error`` is (line, message) when no supported Python can parse it; then everything else is empty. ``names`` maps each
-    name of the module to the bindings that stand at its end. ``public`` is ``__all__`` where it can be read. ``dynamic``
-    says that the module can hold names that the text doesn't show. ``patches`` are attributes set on something from
-    outside: (expression, attribute or None when unknown).
+    ``error`` is (line, message) when no supported Python can parse it; then everything else is empty. ``names``
+    maps each name of the module to the bindings that stand at its end. ``public`` is ``__all__`` where it can be
+    read. ``dynamic`` says that the module can hold names that the text doesn't show. ``patches`` are attributes set
+    on something from outside: (expression, attribute or None when unknown).
     """
 
     error: tuple[int, str] | None = None

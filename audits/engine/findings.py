@@ -50,9 +50,9 @@ class ProblemKind(StrEnum):
 def severity_of(zone: Zone, annotations: Iterable[Annotation]) -> Severity:
     """The severity of a finding.
 
-    Production code that breaks at import is P0 and production code that breaks when called is P1; what only may break
-    (guarded, type checking only, possible) is one worse than nothing (P2). Tests and scripts are P2, or P3 when softened.
-    Archives are always P3.
+    Production code that breaks at import is P0 and production code that breaks when called is P1; what only may
+    break (guarded, type checking only, possible) is one worse than nothing (P2). Tests and scripts are P2, or P3
+    when softened. Archives are always P3.
     """
     marks = set(annotations)
     softened = bool(marks & {Annotation.GUARDED, Annotation.TYPE_CHECKING_ONLY, Annotation.POSSIBLE})
@@ -78,10 +78,10 @@ class Place:
 class Finding:
     """One place that breaks a rule.
 
-    ``subject`` is what is wrong apart from where (``app.ids.IDType.RUN``), ``member`` its last part for member rules.
-    ``scope`` is the dotted enclosing scope in the file (empty for module level), ``ordinal`` counts equal findings of that
-    scope from 0 in source order; together they identify the finding without its line. ``definition`` is where the
-    canonical definition stands, where there is one.
+    ``subject`` is what is wrong apart from where (``app.ids.IDType.RUN``), ``member`` its last part for member
+    rules. ``scope`` is the dotted enclosing scope in the file (empty for module level), ``ordinal`` counts equal
+    findings of that scope from 0 in source order; together they identify the finding without its line.
+    ``definition`` is where the canonical definition stands, where there is one.
     """
 
     rule: str
@@ -113,7 +113,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be looked at: a file (or a rule, with an empty path), the kind, and words for a person."""
+    """Something that could not be looked at: a file (or a rule, with an empty path), the kind, and words for a
+    person."""
 
     path: str
     kind: ProblemKind
@@ -124,8 +125,9 @@ class Problem:
 class Report:
     """What one audit saw.
 
-    ``commit`` is the full object id, ``engine`` the engine's version, ``policy`` the digest of the policy. ``read`` counts
-    Python files in the tree whose bytes were read, ``parsed`` those whose facts are known. ``timings`` are seconds by phase.
+    ``commit`` is the full object id, ``engine`` the engine's version, ``policy`` the digest of the policy. ``read``
+    counts Python files in the tree whose bytes were read, ``parsed`` those whose facts are known. ``timings`` are
+    seconds by phase.
     """
 
     commit: str

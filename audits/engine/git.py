@@ -8,8 +8,8 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag
 
-# Repositories belong to whoever cloned them, not to the user that the site runs as. Nothing of a repository is ever run:
-# no hooks, no filters, no checkout. So libgit2's "who owns this directory" check protects nothing here.
+# Repositories belong to whoever cloned them, not to the user that the site runs as. Nothing of a repository is ever
+# run: no hooks, no filters, no checkout. So libgit2's "who owns this directory" check protects nothing here.
 pygit2.settings.owner_validation = False
 
 MAX_PATHS = 200_000
@@ -29,7 +29,8 @@ class GitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit: full object id, committer time (aware), author's name, first line of the message, ids of its parents."""
+    """A commit: full object id, committer time (aware), author's name, first line of the message, ids of its
+    parents."""
 
     sha: str
     time: datetime

@@ -1,7 +1,8 @@
 """The child process that parses: reads blob ids from standard input, answers with facts.
 
-Audited bytes are only ever parsed here, in a process that has no credentials, little memory and can be lost. Frames in both
-directions are a four-byte big-endian length and a MessagePack value: a list of blob ids in, a list of ``Outcome`` out.
+Audited bytes are only ever parsed here, in a process that has no credentials, little memory and can be lost. Frames
+in both directions are a four-byte big-endian length and a MessagePack value: a list of blob ids in, a list of
+``Outcome`` out.
 """
 
 import gc

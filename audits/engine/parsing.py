@@ -1,4 +1,5 @@
-"""Many blobs -> facts, in child processes that may die: a batch that kills its child is halved until the one file is found."""
+"""Many blobs -> facts, in child processes that may die: a batch that kills its child is halved until the one file
+is found."""
 
 import os
 import queue
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -67,10 +69,8 @@ class _Child:
         return b"".join(parts)
 
     def kill(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
@@ -125,7 +125,7 @@ class ParsePool:
         try:
             while (batch := self._batches.get()) is not None and not self._closed.is_set():
                 self._outcomes.put(self._parse_batch(number, batch))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised again, in the caller's thread)
             self._outcomes.put(error)
 
     def _parse_batch(self, number: int, batch: list[str]) -> list[Outcome]:

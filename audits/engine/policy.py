@@ -14,7 +14,8 @@ MAX_POLICY_CHARACTERS = 200_000
 
 
 class PolicyError(ValueError):
-    """A policy that can't be used. The message says what was expected; ``line`` is 1-based, 0 when it is the whole file."""
+    """A policy that can't be used. The message says what was expected; ``line`` is 1-based, 0 when it is the whole
+    file."""
 
     def __init__(self, message: str, line: int = 0) -> None:
         super().__init__(f"line {line}: {message}" if line else message)
@@ -22,7 +23,8 @@ class PolicyError(ValueError):
 
 
 class Zones(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Globs per zone, asked in the order archive, test, script; a path that none matches is prod. ``**`` spans folders."""
+    """Globs per zone, asked in the order archive, test, script; a path that none matches is prod. ``**`` spans
+    folders."""
 
     archive: tuple[str, ...] = (
         "**/archive/**",
@@ -184,7 +186,8 @@ def _matcher(globs: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _translate(glob: str) -> str:
-    """A glob as a regular expression: ``**/`` any folders or none, ``*`` and ``?`` within one name. Linear in the path."""
+    """A glob as a regular expression: ``**/`` any folders or none, ``*`` and ``?`` within one name. Linear in the
+    path."""
     pattern = ""
     position = 0
     while position < len(glob):

@@ -21,7 +21,7 @@ from audits.engine.rules import RULES
 ENGINE_VERSION = "1"
 
 
-class Cancelled(Exception):  # noqa: N818 (it is no error: somebody asked for it)
+class Cancelled(Exception):
     """Raised by a progress callback to stop an audit."""
 
 
@@ -48,9 +48,10 @@ def audit(
 ) -> Report:
     """The report of one commit.
 
-    ``rules`` and ``zones`` narrow what is reported (None: all); ``workers`` is the number of parsing children (None: one a
-    core). ``progress`` is called often and may raise ``Cancelled``, which stops the children and passes through. Raises
-    ``GitError`` when the tree can't be read and ``KeyError`` for an unknown rule. Equal input gives an equal report.
+    ``rules`` and ``zones`` narrow what is reported (None: all); ``workers`` is the number of parsing children
+    (None: one a core). ``progress`` is called often and may raise ``Cancelled``, which stops the children and
+    passes through. Raises ``GitError`` when the tree can't be read and ``KeyError`` for an unknown rule. Equal
+    input gives an equal report.
     """
     chosen = (
         [RULES[name] for name in RULES] if rules is None else [RULES[name] for name in sorted(set(rules))]
@@ -72,7 +73,7 @@ def audit(
             progress(Progress(f"Checking {rule.name}", len(facts), len(facts), len(findings)))
             try:
                 findings.extend(rule.check(codebase))
-            except Exception as error:  # a broken rule must not hide what the others found
+            except Exception as error:  # noqa: BLE001 (a broken rule must not hide what the others found)
                 words = f"the rule {rule.name} failed: {type(error).__name__}: {error}"
                 problems.append(Problem("", ProblemKind.RULE_FAILED, words))
     numbers = numbered(findings)

@@ -1,10 +1,11 @@
 """A reference to a member that the resolved enum does not define.
 
-The class is resolved through imports, aliases and re-exports to (module, class), never by name: twenty enums may be called
-``Status``. Where fallback imports leave several candidates, a finding that only some of them cause is marked ``possible``.
+The class is resolved through imports, aliases and re-exports to (module, class), never by name: twenty enums may be
+called ``Status``. Where fallback imports leave several candidates, a finding that only some of them cause is marked
+``possible``.
 
-Mend it by naming the member that was meant, by adding it to the enum, or by importing the enum that has it: the hint says
-which of these the tree suggests.
+Mend it by naming the member that was meant, by adding it to the enum, or by importing the enum that has it: the
+hint says which of these the tree suggests.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """A file that no supported Python can parse.
 
-It can't be imported, and whatever else is wrong in it stays unseen: no other rule looks inside. A file that a newer Python
-than the one running the audit could parse is not a finding but a problem of the audit, and listed as one.
+It can't be imported, and whatever else is wrong in it stays unseen: no other rule looks inside. A file that a newer
+Python than the one running the audit could parse is not a finding but a problem of the audit, and listed as one.
 
 Mend it by correcting the syntax at the named line; leftovers of a merge conflict are a frequent cause.
 """

@@ -1,8 +1,9 @@
 """A first-party import of a module or name that does not exist.
 
-First-party is what the tree itself holds; installed packages are not looked at. Stubs, extension modules, modules with
-``__getattr__`` and files that git ignores (a build makes them) count as existing. An import inside ``try`` that catches
-ImportError is marked ``guarded`` and stays listed: a guard around a module that has long been removed hides a dead path.
+First-party is what the tree itself holds; installed packages are not looked at. Stubs, extension modules, modules
+with ``__getattr__`` and files that git ignores (a build makes them) count as existing. An import inside ``try``
+that catches ImportError is marked ``guarded`` and stays listed: a guard around a module that has long been removed
+hides a dead path.
 
 Mend it by importing from where the name lives now (the hint knows some), or by deleting what needs it.
 """
@@ -72,7 +73,8 @@ def _absent_name(
 
 
 def _is_own(codebase: Codebase, target: Target, name: str) -> bool:
-    """Whether the module itself lacks the name: one that re-exports something absent is reported where it imports it."""
+    """Whether the module itself lacks the name: one that re-exports something absent is reported where it imports
+    it."""
     assert isinstance(target, ModuleTarget)
     facts = codebase.facts.get(target.path)
     return facts is None or name not in facts.names
@@ -93,8 +95,8 @@ class _Definitions:
                 for cls in facts.classes:
                     if cls.qualname == cls.name:
                         self._classes.setdefault(cls.name, []).append(self._codebase.dotted(path))
-        facts = self._codebase.facts.get(module)
-        close = nearest(name, list(facts.names)) if facts is not None else None
+        own = self._codebase.facts.get(module)
+        close = nearest(name, list(own.names)) if own is not None else None
         if close and close.casefold() == name.casefold():
             return f"Did you mean {close}?"
         elsewhere = self._classes.get(name, [])

@@ -1,0 +1,79 @@
+"""Facts stores without a server: one file for audits from a terminal or a pre-commit hook, and one in memory."""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from audits.engine.facts import FACTS_VERSION
+
+_CHUNK = 500
+
+
+def cache_folder() -> Path:
+    """``SSOT_CACHE_DIR``, else the folder ``ssot-dash`` in the user's cache folder."""
+    if configured := os.environ.get("SSOT_CACHE_DIR"):
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssot-dash"
+
+
+class MemoryFactsStore:
+    """A store that forgets."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, bytes] = {}
+
+    def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
+        return {sha: self._facts[sha] for sha in blob_shas if sha in self._facts}
+
+    def put_many(self, facts: Mapping[str, bytes]) -> None:
+        self._facts.update(facts)
+
+
+class FileFactsStore:
+    """A store in an SQLite file of its folder, shared by all repositories and safe for several processes at once.
+
+    A damaged file is replaced: it is only a cache. Raises ``OSError`` when the folder can't be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"facts-{FACTS_VERSION}.sqlite3"
+        try:
+            self._connection = self._open()
+        except sqlite3.OperationalError as error:
+            raise OSError(f"{self.path}: {error}") from error
+        except sqlite3.DatabaseError:
+            self.path.unlink()
+            self._connection = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS facts (sha TEXT PRIMARY KEY, facts BLOB) WITHOUT ROWID"
+        )
+        return connection
+
+    def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for chunk in _chunks(blob_shas):
+            marks = ",".join("?" * len(chunk))
+            found.update(
+                self._connection.execute(f"SELECT sha, facts FROM facts WHERE sha IN ({marks})", chunk)
+            )
+        return found
+
+    def put_many(self, facts: Mapping[str, bytes]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", facts.items())
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

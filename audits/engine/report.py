@@ -1,0 +1,93 @@
+"""A report as text for people and as JSON for programs. Lines and columns count from 1, as editors do."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from audits.engine.findings import Finding, Report, Severity
+
+JSON_SCHEMA = 1
+
+
+def as_json(report: Report) -> bytes:
+    """The report as indented JSON, schema 1; the same bytes for the same report."""
+    value = {
+        "schema": JSON_SCHEMA,
+        "commit": report.commit,
+        "engine": report.engine,
+        "policy": report.policy,
+        "files": {"read": report.read, "parsed": report.parsed, "problems": len(report.problems)},
+        "findings": [_finding(f) for f in report.findings],
+        "problems": [{"path": p.path, "kind": p.kind, "message": p.message} for p in report.problems],
+    }
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    value: dict[str, Any] = {"rule": finding.rule, "subject": finding.subject}
+    if finding.member is not None:
+        value["member"] = finding.member
+    return value | {
+        "path": finding.path,
+        "line": finding.line,
+        "column": finding.column + 1,
+        "scope": finding.scope,
+        "zone": finding.zone,
+        "severity": finding.severity,
+        "message": finding.message,
+        "hint": finding.hint,
+        "annotations": list(finding.annotations),
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def as_text(report: Report) -> str:
+    """The report for a terminal: findings by subject, the worst first, then what could not be looked at, then sums."""
+    return "\n".join([*_subjects(report), *_problems(report), *_sums(report)]) + "\n"
+
+
+def _subjects(report: Report) -> Iterator[str]:
+    def key(finding: Finding) -> tuple[str, str]:
+        return (finding.rule, finding.subject)
+
+    groups = [list(group) for _, group in groupby(sorted(report.findings, key=key), key=key)]
+    for group in sorted(groups, key=lambda g: (min(f.severity for f in g), -len(g), key(g[0]))):
+        first = group[0]
+        files = len({f.path for f in group})
+        yield f"{first.subject}  [{first.rule}]  {_count(len(group), 'place')} in {_count(files, 'file')}"
+        for hint in dict.fromkeys(f.hint for f in group if f.hint):
+            yield f"    hint: {hint}"
+        for finding in group:
+            marks = f" ({', '.join(finding.annotations)})" if finding.annotations else ""
+            place = f"{finding.path}:{finding.line}:{finding.column + 1}"
+            yield f"  {finding.severity} {finding.zone:<7} {place}: {finding.message}{marks}"
+        yield ""
+
+
+def _problems(report: Report) -> Iterator[str]:
+    if report.problems:
+        yield f"Could not look at {_count(len(report.problems), 'thing')}:"
+        for problem in report.problems:
+            yield f"  {problem.path or '(rule)'}: {problem.kind}: {problem.message}"
+        yield ""
+
+
+def _sums(report: Report) -> Iterator[str]:
+    yield f"commit {report.commit}: {_count(report.read, 'file')} read, {report.parsed:,} parsed"
+    if not report.findings:
+        yield "No findings." + (" But see what could not be looked at." if report.problems else "")
+        return
+    severities = Counter(f.severity for f in report.findings)
+    zones = Counter(f.zone for f in report.findings)
+    rules = Counter(f.rule for f in report.findings)
+    by_severity = ", ".join(f"{s} {severities[s]:,}" for s in Severity if severities[s])
+    by_zone = ", ".join(f"{z} {n:,}" for z, n in sorted(zones.items()))
+    by_rule = ", ".join(f"{r} {n:,}" for r, n in sorted(rules.items()))
+    yield f"{_count(len(report.findings), 'finding')}: {by_severity}; {by_zone}; {by_rule}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

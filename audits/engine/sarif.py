@@ -1,0 +1,90 @@
+"""A report as SARIF 2.1.0 (OASIS standard), for code-scanning viewers."""
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from audits.engine.findings import Finding, Problem, ProblemKind, Report, Severity
+from audits.engine.rules import RULES
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {Severity.P0: "error", Severity.P1: "error", Severity.P2: "warning", Severity.P3: "note"}
+
+
+def as_sarif(report: Report) -> bytes:
+    """The report as SARIF. Fingerprints go to ``partialFingerprints``, problems to the invocation's notifications."""
+    rules = sorted(RULES)
+    run = {
+        "tool": {
+            "driver": {
+                "name": "SSOT Dash",
+                "version": report.engine,
+                "rules": [_rule(name) for name in rules],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The root of the audited tree."}}},
+        "invocations": [
+            {
+                "executionSuccessful": not any(p.kind is ProblemKind.RULE_FAILED for p in report.problems),
+                "toolExecutionNotifications": [_notification(p) for p in report.problems],
+            }
+        ],
+        "results": [_result(f, rules.index(f.rule)) for f in report.findings],
+        "properties": {"commit": report.commit, "policy": report.policy},
+    }
+    value = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+def _rule(name: str) -> dict[str, Any]:
+    rule = RULES[name]
+    return {
+        "id": name,
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": rule.summary},
+        "help": {"text": rule.description or rule.summary},
+        "defaultConfiguration": {"level": "error"},
+    }
+
+
+def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
+    location: dict[str, Any] = {
+        "physicalLocation": {
+            "artifactLocation": _artifact(finding.path),
+            "region": {"startLine": finding.line, "startColumn": finding.column + 1},
+        }
+    }
+    if finding.scope:
+        location["logicalLocations"] = [{"fullyQualifiedName": finding.scope}]
+    text = f"{finding.message}. {finding.hint}".rstrip() if finding.hint else f"{finding.message}."
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": rule_index,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": text},
+        "locations": [location],
+        "partialFingerprints": {"ssotDash/v1": finding.fingerprint},
+        "properties": {
+            "subject": finding.subject,
+            "zone": finding.zone,
+            "severity": finding.severity,
+            "annotations": list(finding.annotations),
+        },
+    }
+
+
+def _notification(problem: Problem) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "level": "error" if problem.kind is ProblemKind.RULE_FAILED else "warning",
+        "descriptor": {"id": problem.kind},
+        "message": {"text": problem.message},
+    }
+    if problem.path:
+        value["locations"] = [{"physicalLocation": {"artifactLocation": _artifact(problem.path)}}]
+    return value
+
+
+def _artifact(path: str) -> dict[str, str]:
+    return {"uri": quote(path), "uriBaseId": "SRCROOT"}
