@@ -140,6 +140,7 @@ def _check_word(code: str, pattern: re.Pattern[str], value: str, limit: int, sta
     if not pattern.fullmatch(value):
         raise FormatError(
             code,
-            f"The {code} {shown(value)} is not 1 to {limit} lower-case letters, digits and single inner hyphens{start}.",
+            f"The {code} {shown(value)} is not 1 to {limit} lower-case letters, digits "
+            f"and single inner hyphens{start}.",
             limit,
         )

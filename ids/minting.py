@@ -187,7 +187,7 @@ def _serialised(context: dict[str, Any] | None) -> str:
 
 
 def _check_context(context: dict[str, Any]) -> None:
-    """Looks at every value without recursion, and stops early at contexts that are deep, huge or refer to themselves."""
+    """Looks at every value without recursion; stops early where a context is deep, huge or refers to itself."""
     pending: list[tuple[object, int]] = [(context, 1)]
     looked_at = 0
     while pending:
@@ -301,7 +301,7 @@ def _lease(id_type: IDType, size: int) -> int:
     A connection of its own, for as long as one short transaction: whatever the caller's transaction does, this is
     committed before any counter of the block is used.
     """
-    values = {"type": id_type.pk, "value": id_type.value, "size": size}
+    values: dict[str, int | str] = {"type": id_type.pk, "value": id_type.value, "size": size}
     try:
         with closing(connections[DEFAULT_DB_ALIAS].copy()) as own:
             own.set_autocommit(False)
@@ -357,7 +357,7 @@ VALUES (%(id)s, %(type)s, %(counter)s, %(prefix)s, %(context)s::jsonb, statement
 
 
 def _record(id_type: IDType, identifier: formats.StructuredId, text: str, context: str) -> None:
-    values = {
+    values: dict[str, int | str] = {
         "id": text,
         "type": id_type.pk,
         "counter": identifier.counter,

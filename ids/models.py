@@ -14,11 +14,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Max, Q, Sum
-from django.db.models.functions import Coalesce, Greatest, Now
+from django.db.models.functions import Cast, Coalesce, Greatest, Left, Now
 from django.urls import reverse
 from simple_history.models import HistoricalRecords
 
 from ids import formats
+
+CONTEXT_START_LENGTH = 120
 
 
 def validate_type_value(value: str) -> None:
@@ -79,7 +81,7 @@ class IDType(models.Model):
         RETIRED = "retired", "Retired"
 
     class Format(models.TextChoices):
-        STRUCTURED = "structured", "[prefix_]type_counter_hex8"
+        STRUCTURED = "structured", "Structured"
 
     value = models.CharField(
         max_length=formats.TYPE_MAX_LENGTH,
@@ -110,6 +112,7 @@ class IDType(models.Model):
         excluded_fields=["created_at", "updated_at"], history_change_reason_field=models.TextField(null=True)
     )
     objects = IDTypeQuerySet.as_manager()
+    _change_reason: str  # the reason for the next save, where django-simple-history looks for it
 
     class Meta:
         verbose_name = "ID type"
@@ -143,8 +146,10 @@ class IDType(models.Model):
         return IDCounter.objects.filter(type_id=self.pk).exists()
 
     def latest_issued(self, limit: int) -> models.QuerySet[IssuedID]:
-        """The newest issued IDs, by an index."""
-        return self.issued_ids.order_by("-issued_at", "-counter")[:limit]
+        """The newest issued IDs, by an index. Of each context only the start is read, as ``context_start``."""
+        start = Left(Cast("context", models.TextField()), CONTEXT_START_LENGTH)
+        newest = self.issued_ids.order_by("-issued_at", "-counter")[:limit]
+        return newest.defer("context").annotate(context_start=start)
 
     def changes(self, limit: int) -> list[TypeChange]:
         """The newest edits of this type, newest first, in one query."""
@@ -155,7 +160,7 @@ class IDType(models.Model):
         ][:limit]
 
 
-_TRACKED_FIELDS = ("value", "description", "status", "format", "owner")
+_EDITED_FIELDS = ("value", "description", "status", "format", "owner")
 
 
 def _change(record: Any, before: Any | None) -> TypeChange:
@@ -163,8 +168,8 @@ def _change(record: Any, before: Any | None) -> TypeChange:
     fields: tuple[FieldChange, ...] = ()
     if before is not None:
         fields = tuple(
-            FieldChange(label=str(IDType._meta.get_field(name).verbose_name), old=old, new=new)
-            for name in _TRACKED_FIELDS
+            FieldChange(label=name, old=old, new=new)
+            for name in _EDITED_FIELDS
             if (old := _shown(before, name)) != (new := _shown(record, name))
         )
     return TypeChange(
@@ -222,12 +227,16 @@ class IDTally(models.Model):
     class Meta:
         verbose_name = "ID tally"
 
+    def __str__(self) -> str:
+        return f"{self.type_id}: {self.issued} issued, {self.released} released"
+
 
 class IssuedID(models.Model):
     """An ID that was handed out.
 
-    No foreign key constraint on the type: it would halve the rate of bulk writes, and the counter row already keeps the
-    type. ``(type, counter)`` is unique, so a counter that came twice is refused by the database whatever its random part.
+    No foreign key constraint on the type: it would halve the rate of bulk writes, and the counter row already keeps
+    the type. ``(type, counter)`` is unique, so that the database refuses a counter that comes twice, whatever its
+    random part.
     """
 
     class State(models.TextChoices):

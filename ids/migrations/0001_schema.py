@@ -1,10 +1,10 @@
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import ids.models
 import simple_history.models
 from django.conf import settings
 from django.db import migrations, models
 
+import ids.models
 
 # An ID carries its type's value, so the value is fixed from the first lease on, whoever writes the row.
 FREEZE_VALUE = """
@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
                 (
                     "format",
                     models.CharField(
-                        choices=[("structured", "[prefix_]type_counter_hex8")],
+                        choices=[("structured", "Structured")],
                         default="structured",
                         max_length=12,
                     ),
@@ -170,7 +170,7 @@ class Migration(migrations.Migration):
                 (
                     "format",
                     models.CharField(
-                        choices=[("structured", "[prefix_]type_counter_hex8")],
+                        choices=[("structured", "Structured")],
                         default="structured",
                         max_length=12,
                     ),

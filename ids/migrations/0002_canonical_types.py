@@ -1,4 +1,6 @@
+from django.apps.registry import Apps
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.utils import timezone
 
 CANONICAL_TYPES = {
@@ -18,7 +20,7 @@ CANONICAL_TYPES = {
 REASON = "Seeded: one of the canonical ID types."
 
 
-def seed(apps, schema_editor):
+def seed(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Adds the canonical types that are not there yet; a type that is there stays as its administrators left it."""
     id_type = apps.get_model("ids", "IDType")
     history = apps.get_model("ids", "HistoricalIDType")
@@ -41,7 +43,7 @@ def seed(apps, schema_editor):
         )
 
 
-def unseed(apps, schema_editor):
+def unseed(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Takes the canonical types away again, except those of which a counter was leased: their IDs are in use."""
     rows = apps.get_model("ids", "IDType").objects.filter(value__in=CANONICAL_TYPES, counter__isnull=True)
     gone = list(rows.values_list("pk", flat=True))

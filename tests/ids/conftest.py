@@ -1,12 +1,16 @@
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import StateApps
 
 from ids import minting
 from ids.models import IDType
+
+CANONICAL: Any = import_module("ids.migrations.0002_canonical_types")
 
 
 @pytest.fixture(autouse=True)
@@ -20,16 +24,25 @@ def no_leases_of_another_test() -> Iterator[None]:
 @pytest.fixture
 def registry(transactional_db: None) -> type[IDType]:
     """The canonical types, committed, as a migrated database has them: tests with commits leave an empty one behind."""
-    _seed()
+    seed_canonical_types()
     return IDType
 
 
 @pytest.fixture
 def canonical_types(db: None) -> None:
     """The canonical types, in the test's transaction."""
-    _seed()
+    seed_canonical_types()
 
 
-def _seed() -> None:
-    migration: Any = import_module("ids.migrations.0002_canonical_types")
-    migration.seed(apps, None)
+def seed_canonical_types() -> None:
+    CANONICAL.seed(_migrated_apps(), None)
+
+
+def unseed_canonical_types() -> None:
+    CANONICAL.unseed(_migrated_apps(), None)
+
+
+@cache
+def _migrated_apps() -> StateApps:
+    """The models as the migration sees them: without our methods and the signals that write history."""
+    return MigrationLoader(None).project_state(("ids", CANONICAL.__name__.rpartition(".")[2])).apps

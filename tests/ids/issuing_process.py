@@ -1,7 +1,7 @@
 """A process that issues IDs until the file STOP appears, and logs each as soon as it has it.
 
-``python -m tests.ids.issuing_process LOG STOP TYPE...``. Each line is one ID after a word: ``kept`` when its transaction
-was committed, ``undone`` when it was rolled back on purpose. The test kills such processes at any moment.
+``python -m tests.ids.issuing_process LOG STOP TYPE...``. Each line is one ID after a word: ``kept`` when its
+transaction was committed, ``undone`` when it was rolled back on purpose. The test kills such processes at any moment.
 """
 
 import itertools

@@ -102,9 +102,13 @@ def test_a_rolled_back_savepoint_undoes_only_its_own_records() -> None:
 
 
 def test_an_exception_of_the_caller_undoes_the_record() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    @transaction.atomic
+    def caller() -> None:
         generate("run")
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        caller()
     assert recorded() == set()
 
 
@@ -152,7 +156,9 @@ def test_threads_never_get_the_same_counter() -> None:
 
 def test_a_child_of_a_fork_never_uses_what_its_parent_leased(child_environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "tests.ids.forking_process", "run"]
-    done = subprocess.run(command, env=child_environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, check=False, env=child_environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     identifiers = done.stdout.split()
     assert len(identifiers) == len(set(counters(identifiers))) == 100
@@ -421,17 +427,26 @@ def test_a_caller_that_locks_the_type_gets_an_error_and_does_not_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(minting, "LEASE_LOCK_TIMEOUT_MS", 50)
-    with pytest.raises(minting.LeaseUnavailable, match="lock timeout") as caught, transaction.atomic():
+
+    @transaction.atomic
+    def caller() -> None:
         IDType.objects.select_for_update().get(value="run")
         generate("run")
+
+    with pytest.raises(minting.LeaseUnavailable, match="lock timeout") as caught:
+        caller()
     assert caught.value.code == "lease-unavailable"
     assert generate("run").startswith("run_1_")
 
 
 def test_a_type_that_is_not_committed_yet_is_refused() -> None:
-    with pytest.raises(minting.UnknownType, match="not committed"), transaction.atomic():
+    @transaction.atomic
+    def caller() -> None:
         IDType.objects.create(value="draft", description="Not committed.")
         generate("draft")
+
+    with pytest.raises(minting.UnknownType, match="not committed"):
+        caller()
 
 
 def test_a_type_that_was_renamed_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

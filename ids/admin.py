@@ -1,0 +1,92 @@
+"""The admin of the ID registry: types are edited with a reason and a history, issued IDs are only looked at."""
+
+from typing import Any, ClassVar, cast
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+from simple_history.admin import SimpleHistoryAdmin
+
+from ids.forms import IDTypeForm
+from ids.models import IDType, IssuedID
+
+
+@admin.register(IDType)
+class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
+    form = IDTypeForm
+    list_display = ("value", "member", "status", "format", "owner", "issued", "last_issued")
+    list_filter = ("status", "format")
+    search_fields = ("value", "description", "owner")
+    readonly_fields = ("member", "issued", "last_issued", "created_at", "updated_at")
+    object_history_list_template = "ids/idtype_admin_history.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[IDType]:
+        return IDType.objects.with_figures()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: IDType | None = None) -> tuple[str, ...]:
+        fixed = obj is not None and obj.has_leased
+        return ("value", *self.readonly_fields) if fixed else self.readonly_fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: IDType | None = None) -> list[tuple[str | None, Any]]:
+        what: dict[str, Any] = {"fields": ["value", "description", "status", "format", "owner"]}
+        if obj is None:
+            return [(None, what), ("Why", {"fields": ["change_reason"]})]
+        if obj.has_leased:
+            what["description"] = (
+                "IDs of this type were issued. Its value is fixed, and it can't be deleted: deprecate or retire it."
+            )
+        figures = ["member", "issued", "last_issued", "created_at", "updated_at"]
+        return [(None, what), ("Why", {"fields": ["change_reason"]}), ("Use", {"fields": figures})]
+
+    def has_delete_permission(self, request: HttpRequest, obj: IDType | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj is not None and obj.has_leased)
+
+    def save_model(self, request: HttpRequest, obj: IDType, form: IDTypeForm, change: bool) -> None:
+        obj._change_reason = form.cleaned_data["change_reason"]
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description="issued", ordering="issued_total")
+    def issued(self, obj: Any) -> int:
+        return int(obj.issued_total)
+
+    @admin.display(description="last issued", ordering="last_issued_at", empty_value="never")
+    def last_issued(self, obj: Any) -> Any:
+        return obj.last_issued_at
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts no further than it would ever show, because counting all issued IDs reads all of them."""
+
+    MOST: ClassVar[int] = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        return cast(QuerySet[IssuedID], self.object_list)[: self.MOST].count()
+
+
+@admin.register(IssuedID)
+class IssuedIDAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Issued IDs are written by ``ids.minting`` only."""
+
+    list_display = ("id", "type", "counter", "prefix", "state", "issued_at")
+    list_filter = ("type",)
+    list_select_related = ("type",)
+    list_per_page = 50
+    # along the index of the newest IDs of each type
+    ordering = ("type_id", "-issued_at")
+    sortable_by = ()
+    search_fields = ("id__exact",)
+    search_help_text = "A whole ID."
+    show_full_result_count = False
+    paginator = BoundedPaginator
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: IssuedID | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: IssuedID | None = None) -> bool:
+        return False
