@@ -1,0 +1,135 @@
+"""What people enter. Every message says what to do."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.text import slugify
+
+from audits.engine.git import GitError, GitRepository
+from audits.engine.policy import PolicyError, parse_policy
+from audits.models import Repository
+
+
+class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A repository to audit: checks that the path can be read, or that the URL is one that can be fetched."""
+
+    class Meta:
+        model = Repository
+        fields = ("name", "location", "branch", "schedule", "policy")
+        help_texts = {
+            "name": "How this repository is called on these pages.",
+            "location": "The absolute path of a work tree, a .git directory or a bare repository on the server, "
+            "or an https:// URL that can be read without signing in.",
+            "branch": "Empty: the repository's default branch.",
+            "schedule": "How often the branch is audited by itself. You can always start an audit by hand.",
+            "policy": "TOML, begins with version = 1. Empty: the default policy.",
+        }
+        error_messages = {
+            "name": {
+                "unique": "Another repository has this name. Choose another one.",
+                "required": "Enter a name.",
+            },
+            "location": {"required": "Enter a path on the server or an https:// URL."},
+        }
+        widgets = {
+            "name": forms.TextInput(attrs={"class": "form-control", "autofocus": True, "autocomplete": "off"}),
+            "location": forms.TextInput(
+                attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
+            ),
+            "branch": forms.TextInput(
+                attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
+            ),
+            "schedule": forms.Select(attrs={"class": "form-select"}),
+            "policy": forms.Textarea(
+                attrs={"class": "form-control mono", "rows": 10, "spellcheck": "false", "autocapitalize": "none"}
+            ),
+        }
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        if not slugify(name):
+            raise ValidationError("The name needs at least one letter (a to z) or digit, for its address.")
+        return name
+
+    def clean_location(self) -> str:
+        location = str(self.cleaned_data["location"])
+        if "://" in location or location.startswith("git@"):
+            _check_url(location)
+        else:
+            _check_path(location)
+        return location
+
+    def clean_policy(self) -> str:
+        policy = str(self.cleaned_data["policy"])
+        try:
+            parse_policy(policy)
+        except PolicyError as error:
+            raise ValidationError("This policy can't be used: %(reason)s.", params={"reason": error}) from error
+        return policy
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        location, branch = cleaned.get("location", ""), cleaned.get("branch", "")
+        if location.startswith("/"):
+            try:
+                GitRepository(Path(location)).resolve(branch)
+            except GitError as error:
+                self.add_error("branch" if branch else "location", _sentence(error))
+        return cleaned
+
+    def save(self, commit: bool = True) -> Repository:
+        if not self.instance.slug:
+            self.instance.slug = _free_slug(self.cleaned_data["name"])
+        return super().save(commit)
+
+
+def _check_url(location: str) -> None:
+    try:
+        url = urlsplit(location)
+        host = url.hostname
+        _ = url.port
+    except ValueError:
+        raise ValidationError("This is not a URL. It should look like https://host/owner/name.git.") from None
+    if url.scheme != "https":
+        raise ValidationError(
+            "Only https:// URLs are fetched. For SSH or another protocol, clone it on the server and enter that path."
+        )
+    if url.username is not None or url.password is not None:
+        raise ValidationError(
+            "Take the user name and password out of the URL: they would be shown to everyone who sees this page."
+        )
+    if not host or not url.path.strip("/"):
+        raise ValidationError("The URL lacks a host or a path. It should look like https://host/owner/name.git.")
+    if url.query or url.fragment:
+        raise ValidationError("Take what follows the ? or # out of the URL.")
+
+
+def _check_path(location: str) -> None:
+    path = Path(location)
+    if not path.is_absolute():
+        raise ValidationError("Enter the whole path on the server, from / on, or an https:// URL.")
+    try:
+        GitRepository(path)
+    except GitError:
+        raise ValidationError(
+            "There is no git repository at this path on the server, or the site's user may not read it. Enter the "
+            "directory that holds .git, or a bare repository."
+        ) from None
+
+
+def _sentence(error: GitError) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _free_slug(name: str) -> str:
+    """The name as an address; a number is added when another repository has it."""
+    base = slugify(name)[:90]
+    taken = set(Repository.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    slug, number = base, 2
+    while slug in taken:
+        slug, number = f"{base}-{number}", number + 1
+    return slug

@@ -1,0 +1,122 @@
+"""The words of an audit as people read them: subjects, commits, severities, annotations, kinds of problems."""
+
+from typing import TypedDict
+
+from django import template
+
+from audits.engine.findings import Annotation, ProblemKind, Severity, Zone
+from audits.engine.rules import RULES
+from audits.models import Audit
+
+register = template.Library()
+
+SEVERITIES: dict[str, str] = {
+    Severity.P0: "Production code that breaks as soon as it is imported.",
+    Severity.P1: "Production code that breaks when this line runs.",
+    Severity.P2: "Production code that may break, or a test or script that does.",
+    Severity.P3: "Can wait: a test or script that only may break, or archived code.",
+}
+ZONES: dict[str, str] = {
+    Zone.PROD: "Production",
+    Zone.TEST: "Tests",
+    Zone.SCRIPT: "Scripts",
+    Zone.ARCHIVE: "Archive",
+}
+ANNOTATIONS: dict[str, tuple[str, str]] = {
+    Annotation.GUARDED: (
+        "Guarded",
+        "Stands inside a try/except or a check that may catch the failure, so it may be on purpose. It lowers the severity.",
+    ),
+    Annotation.IMPORT_TIME: (
+        "At import",
+        "Runs while the module is imported: everything that imports this module fails with it.",
+    ),
+    Annotation.TYPE_CHECKING_ONLY: (
+        "Type checking only",
+        "Stands under TYPE_CHECKING: only type checkers see it, it never runs. It lowers the severity.",
+    ),
+    Annotation.POSSIBLE: (
+        "Possible",
+        "The name may stand for one of several definitions and only some of them lack it. It lowers the severity.",
+    ),
+}
+PROBLEMS: dict[str, tuple[str, str]] = {
+    ProblemKind.MISSING_BLOB: ("Content is absent", "The repository's copy lacks this file's content. Fetch it completely."),
+    ProblemKind.TOO_LARGE: ("Too large", "The file is over the size limit, so it was not read."),
+    ProblemKind.TOO_COMPLEX: ("Too complex", "Parsing took too much time, memory or depth and was stopped."),
+    ProblemKind.NEWER_SYNTAX: ("Newer syntax", "Written for a newer Python than the one that audits."),
+    ProblemKind.NOT_TEXT: ("Not text", "The bytes are not text in the encoding that the file declares."),
+    ProblemKind.UNSAFE_PATH: ("Unsafe path", "The path is not one that can safely be shown or read."),
+    ProblemKind.LINK: ("Link", "A symbolic link or submodule; what it points to is not part of this commit."),
+    ProblemKind.RULE_FAILED: ("A rule failed", "A rule stopped with an error; its findings are missing from this audit."),
+}
+
+
+class SubjectParts(TypedDict):
+    where: str
+    name: str
+
+
+@register.filter
+def subject_parts(subject: str) -> SubjectParts:
+    """Split ``app.core.ids.IDType.RUN`` into where it is (``app.core.ids``) and its name (``IDType.RUN``)."""
+    if "/" in subject or " " in subject:
+        return {"where": "", "name": subject}
+    parts = subject.split(".")
+    keep = 2 if len(parts) > 2 and parts[-2][:1].isupper() else 1
+    return {"where": ".".join(parts[:-keep]), "name": ".".join(parts[-keep:])}
+
+
+@register.filter
+def short_sha(sha: str) -> str:
+    """The first nine digits of a commit's id."""
+    return sha[:9]
+
+
+@register.filter
+def severity_words(severity: str) -> str:
+    return SEVERITIES.get(severity, "")
+
+
+@register.filter
+def zone_words(zone: str) -> str:
+    return ZONES.get(zone, zone)
+
+
+@register.filter
+def annotation_name(annotation: str) -> str:
+    return ANNOTATIONS.get(annotation, (annotation, ""))[0]
+
+
+@register.filter
+def annotation_words(annotation: str) -> str:
+    return ANNOTATIONS.get(annotation, ("", ""))[1]
+
+
+@register.filter
+def problem_name(kind: str) -> str:
+    return PROBLEMS.get(kind, (kind, ""))[0]
+
+
+@register.filter
+def problem_words(kind: str) -> str:
+    return PROBLEMS.get(kind, ("", ""))[1]
+
+
+@register.filter
+def rule_summary(rule: str) -> str:
+    """One line about a rule, from the rule itself; empty for a rule that this version no longer has."""
+    return RULES[rule].summary if rule in RULES else ""
+
+
+@register.filter
+def rule_description(rule: str) -> str:
+    return RULES[rule].description if rule in RULES else ""
+
+
+@register.filter
+def took(audit: Audit) -> float | None:
+    """Seconds from start to end, None while it has not ended."""
+    if audit.started_at is None or audit.finished_at is None:
+        return None
+    return (audit.finished_at - audit.started_at).total_seconds()

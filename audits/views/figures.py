@@ -1,0 +1,81 @@
+"""Counts of open violations, always per zone, as pages show them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Count, Min
+
+from audits.engine.findings import Zone
+from audits.models import Repository, Violation
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Open violations of something: a number per zone in the order of ``Zone``, and the worst severity ("" if none)."""
+
+    counts: tuple[int, ...] = (0,) * len(Zone)
+    worst: str = ""
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def zones(self) -> tuple[tuple[str, int], ...]:
+        return tuple(zip((str(zone) for zone in Zone), self.counts, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTally:
+    rule: str
+    tally: Tally
+
+
+def tally_of(counts: Mapping[str, int], worst: str = "") -> Tally:
+    """A tally from numbers by zone; zones that this version doesn't know are left out."""
+    return Tally(tuple(counts.get(zone, 0) for zone in Zone), worst)
+
+
+def merged(tallies: Iterable[Tally]) -> Tally:
+    listed = list(tallies)
+    counts = tuple(sum(tally.counts[i] for tally in listed) for i in range(len(Zone)))
+    return Tally(counts, min((tally.worst for tally in listed if tally.worst), default=""))
+
+
+def open_by_repository() -> dict[int, Tally]:
+    """Repository id to its open violations; repositories without any are absent. One query."""
+    counts: dict[int, dict[str, int]] = {}
+    worst: dict[int, str] = {}
+    rows = (
+        Violation.objects.filter(is_open=True)
+        .order_by()
+        .values_list("repository_id", "zone")
+        .annotate(count=Count("pk"), worst=Min("severity"))
+    )
+    for repository_id, zone, count, severity in rows:
+        counts.setdefault(repository_id, {})[zone] = count
+        worst[repository_id] = min(severity, worst.get(repository_id, severity))
+    return {repository_id: tally_of(by_zone, worst[repository_id]) for repository_id, by_zone in counts.items()}
+
+
+def open_by_rule(repository: Repository) -> list[RuleTally]:
+    """Open violations of a repository per rule, the worst first. One query."""
+    counts: dict[str, dict[str, int]] = {}
+    worst: dict[str, str] = {}
+    rows = (
+        repository.violations.filter(is_open=True)
+        .order_by()
+        .values_list("rule", "zone")
+        .annotate(count=Count("pk"), worst=Min("severity"))
+    )
+    for rule, zone, count, severity in rows:
+        counts.setdefault(rule, {})[zone] = count
+        worst[rule] = min(severity, worst.get(rule, severity))
+    tallies = [RuleTally(rule, tally_of(by_zone, worst[rule])) for rule, by_zone in counts.items()]
+    return sorted(tallies, key=lambda row: (row.tally.worst, -row.tally.total, row.rule))
+
+
+def found_by_rule(counts: Mapping[str, Mapping[str, int]]) -> list[RuleTally]:
+    """What an audit counted (its ``counts``: rule to zone to number), most first."""
+    tallies = [RuleTally(rule, tally_of(by_zone)) for rule, by_zone in counts.items()]
+    return sorted(tallies, key=lambda row: (-row.tally.total, row.rule))
