@@ -3,9 +3,12 @@
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
 from simple_history.admin import SimpleHistoryAdmin
 
@@ -42,6 +45,20 @@ class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: IDType | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.has_leased)
+
+    @transaction.atomic
+    def history_form_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        version_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponseBase:
+        # The library lets everybody who may look at a version go back to it.
+        if request.method == "POST" and not self.has_change_permission(request):
+            raise PermissionDenied
+        response: HttpResponseBase = super().history_form_view(request, object_id, version_id, extra_context)
+        return response
 
     def save_model(self, request: HttpRequest, obj: IDType, form: IDTypeForm, change: bool) -> None:
         obj._change_reason = form.cleaned_data["change_reason"]
