@@ -70,7 +70,7 @@ class GitRepository:
         """The commit that a revision names; the default branch's tip when it is empty. Raises ``GitError``."""
         if len(rev) > MAX_REVISION_LENGTH or "\0" in rev or rev.startswith("-"):
             raise GitError("unknown-revision", f"{rev[:40]!r} is not a revision")
-        if self._repo.is_empty:
+        if self._repo.head_is_unborn and not any(True for _ in self._repo.references):
             raise GitError("empty-repository", "the repository has no commits yet")
         try:
             found = self._repo.revparse_single(rev or "HEAD").peel(pygit2.Commit)
