@@ -20,6 +20,10 @@ def env_bool(name: str, default: bool = False) -> bool:
     return default if value is None else value.strip().lower() in {"1", "true", "yes", "on"}
 
 
+def env_int(name: str, default: int) -> int:
+    return int(os.environ.get(name, default))
+
+
 def env_list(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
@@ -184,18 +188,40 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 # When stopped, tasks get this many seconds before they are cut off; their messages are then delivered again.
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5.0
 # soft limit < hard limit < visibility timeout, so that a task never runs beside itself
-CELERY_TASK_SOFT_TIME_LIMIT = 840
-CELERY_TASK_TIME_LIMIT = 900
+SSOT_AUDIT_SECONDS = env_int("SSOT_AUDIT_SECONDS", 840)
+CELERY_TASK_SOFT_TIME_LIMIT = SSOT_AUDIT_SECONDS
+CELERY_TASK_TIME_LIMIT = SSOT_AUDIT_SECONDS + 60
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 1200,
+    "visibility_timeout": SSOT_AUDIT_SECONDS + 360,
+    "socket_connect_timeout": 3,  # whoever clicks gets an answer though the broker is away
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
 }
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    "dispatch-what-is-due": {"task": "audits.tasks.dispatch_due", "schedule": 10.0},
+    "dispatch-what-is-due": {
+        "task": "audits.tasks.dispatch_due",
+        "schedule": 10.0,
+        "options": {"expires": 10},  # while all workers are busy, ticks must not pile up
+    },
 }
+
+# --- Audits: every limit of the ledger and of fetching -------------------------------------------------------------
+SSOT_MAX_ATTEMPTS = env_int("SSOT_MAX_ATTEMPTS", 3)  # of one audit, when workers die
+SSOT_LEASE_SECONDS = env_int("SSOT_LEASE_SECONDS", 60)  # without a sign of life, before an audit is taken back
+SSOT_PULSE_SECONDS = env_int("SSOT_PULSE_SECONDS", 1)  # between two signs of life, which also show progress
+SSOT_REDISPATCH_SECONDS = env_int("SSOT_REDISPATCH_SECONDS", 60)  # before a message counts as lost
+SSOT_REDISPATCH_BATCH = env_int("SSOT_REDISPATCH_BATCH", 50)  # of overdue messages at a time
+SSOT_MAX_FINDINGS = env_int("SSOT_MAX_FINDINGS", 100_000)  # of one audit
+SSOT_LOCAL_ROOTS = env_list("SSOT_LOCAL_ROOTS", "/")  # directories below which local repositories may be audited
+SSOT_GIT_HOSTS = env_list("SSOT_GIT_HOSTS")  # host or host:port with an internal address that may be fetched from
+SSOT_GIT_CA_FILE = os.environ.get("SSOT_GIT_CA_FILE", "")  # certificates to trust besides the system's
+SSOT_FETCH_SECONDS = env_int("SSOT_FETCH_SECONDS", 600)
+SSOT_FETCH_IDLE_SECONDS = env_int("SSOT_FETCH_IDLE_SECONDS", 60)  # while the server sends nothing
+SSOT_FETCH_BYTES = env_int("SSOT_FETCH_BYTES", 2 * 1024**3)  # received, and of the largest file written
+SSOT_FETCH_MEMORY_BYTES = env_int("SSOT_FETCH_MEMORY_BYTES", 4 * 1024**3)  # address space of the fetching process
+SSOT_FETCH_REFS = env_int("SSOT_FETCH_REFS", 20_000)  # branches and tags
 
 LOGGING = {
     "version": 1,
