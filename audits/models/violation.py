@@ -56,7 +56,10 @@ class Sighting(models.Model):
     """That an audit saw a violation, and on which line. Lifespans are computed from sightings."""
 
     audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="sightings")
-    violation = models.ForeignKey(Violation, on_delete=models.CASCADE, related_name="sightings")
+    # The unique constraint begins with it, so it needs no index of its own.
+    violation = models.ForeignKey(
+        Violation, on_delete=models.CASCADE, related_name="sightings", db_index=False
+    )
     line = models.PositiveIntegerField()
     column = models.PositiveIntegerField(default=0)
 

@@ -1,0 +1,497 @@
+"""Runs audits and keeps their ledger: the only writer of audits and, through ``recording``, of violations.
+
+The row is the truth and a message only says that there may be something to do. So every function here can be called
+twice, by anybody, at any time: states move by conditional UPDATE, and who is too late changes nothing.
+"""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from audits import fetching, recording
+from audits.engine import run as engine
+from audits.engine.findings import Progress, Report
+from audits.engine.git import Commit, GitError, GitRepository
+from audits.engine.policy import Policy, PolicyError, parse_policy
+from audits.facts_store import PostgresFactsStore
+from audits.models import IN_FLIGHT, Audit, Lifespan, Repository, Schedule, Sighting, State, Trigger
+
+logger = logging.getLogger(__name__)
+
+
+class LeaseLostError(Exception):
+    """Another worker has the audit now, or it is gone: whoever gets this writes nothing more."""
+
+
+class AuditError(Exception):
+    """An audit that can't succeed, in words for a person; another attempt would end the same way."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+# --- Asking for an audit, and for its end
+# ----------------------------------------------------------------------------
+
+
+def request(
+    repository: Repository,
+    rev: str = "",
+    trigger: Trigger = Trigger.CLICK,
+    user: AbstractBaseUser | AnonymousUser | None = None,
+) -> tuple[Audit, bool]:
+    """Queue an audit of a revision (empty: the tip of the repository's branch). Answers it, and whether it is new.
+
+    A repository has at most one audit in flight: while there is one, that one is the answer. The caller dispatches a
+    new one after the commit; until then and if that fails, ``to_dispatch`` will name it. Raises ``LocationError`` for
+    text that is no revision.
+    """
+    rev = fetching.check_revision(rev)
+    requested_by = user.pk if user is not None and user.is_authenticated else None
+    while True:
+        try:
+            with transaction.atomic():
+                audit = Audit.objects.create(
+                    repository=repository, rev=rev, trigger=trigger, requested_by_id=requested_by
+                )
+            return audit, True
+        except IntegrityError:
+            in_flight = Audit.objects.filter(repository=repository, state__in=IN_FLIGHT).first()
+            if in_flight is not None:
+                return in_flight, False
+            # Either the one in the way has ended since, or the repository itself is gone.
+            if not Repository.objects.filter(pk=repository.pk).exists():
+                raise
+
+
+def cancel(audit: Audit) -> bool:
+    """Stop an audit: at once when it is queued, within seconds when it runs. False when it had ended before."""
+    queued = Audit.objects.filter(pk=audit.pk, state=State.QUEUED)
+    if queued.update(state=State.CANCELLED, finished_at=Now(), cancel_requested=True):
+        return True
+    return bool(Audit.objects.filter(pk=audit.pk, state=State.RUNNING).update(cancel_requested=True))
+
+
+def remove(repository: Repository) -> None:
+    """Delete a repository with all that audits found in it, and its clone. An audit in flight ends without a trace."""
+    with transaction.atomic():
+        locked = Repository.objects.select_for_update().filter(pk=repository.pk)
+        if not locked.exists():
+            return
+        # In this order each is one statement; leaving it to the cascade would load every row first.
+        Lifespan.objects.filter(violation__repository=repository).delete()
+        Sighting.objects.filter(violation__repository=repository).delete()
+        locked.update(current_audit=None)
+        repository.violations.all().delete()
+        repository.audits.all().delete()
+        locked.delete()
+    fetching.remove_clone(repository.pk)
+
+
+# --- The beat: what is due, what was lost
+# ----------------------------------------------------------------------------
+
+
+def due() -> list[Audit]:
+    """Request the audits whose time has come, each slot once however many ask; missed slots become one. Answers the
+    new.
+    """
+    _plan()
+    requested = []
+    for repository in Repository.objects.exclude(schedule=Schedule.OFF).filter(next_audit_at__lte=Now()):
+        try:
+            audit = _take_slot(repository)
+        except DatabaseError:
+            logger.exception("Repository %s: its audit could not be requested", repository.pk)
+        else:
+            requested += [audit] if audit else []
+    return requested
+
+
+def _plan() -> None:
+    """Bring ``next_audit_at`` in line with the schedules, which people and the admin change at any time."""
+    off = Repository.objects.filter(schedule=Schedule.OFF, next_audit_at__isnull=False)
+    off.update(next_audit_at=None)
+    for schedule in Schedule:
+        if period := schedule.period:
+            planned = Repository.objects.filter(schedule=schedule)
+            planned.filter(next_audit_at__isnull=True).update(next_audit_at=Now())
+            # Left over from a schedule with a longer period.
+            planned.filter(next_audit_at__gt=Now() + Value(period)).update(
+                next_audit_at=Now() + Value(period)
+            )
+
+
+def _take_slot(repository: Repository) -> Audit | None:
+    """The slot's audit; None when another beat took the slot or an audit is in flight, which then stands for it."""
+    slot, period = repository.next_audit_at, Schedule(repository.schedule).period
+    assert slot is not None and period is not None
+    missed = (timezone.now() - slot) // period
+    with transaction.atomic():
+        untaken = Repository.objects.filter(
+            pk=repository.pk, next_audit_at=slot, schedule=repository.schedule
+        )
+        if not untaken.update(next_audit_at=slot + (max(missed, 0) + 1) * period):
+            return None
+        audit, created = request(repository, trigger=Trigger.SCHEDULE)
+    return audit if created else None
+
+
+def reap() -> None:
+    """Take audits back from workers that gave no sign of life until their lease ended."""
+    with transaction.atomic():
+        lost = Audit.objects.select_for_update(skip_locked=True, no_key=True).filter(
+            state=State.RUNNING, lease_until__lt=Now()
+        )
+        for audit in lost:
+            done = f", {audit.files_done:,} of {audit.files_total:,} files done" if audit.files_total else ""
+            reason = f"the worker was lost in the phase “{audit.phase or 'Starting'}”{done}"
+            logger.warning("Audit %s, attempt %s: %s", audit.pk, audit.attempts, reason)
+            _give_back(Claim(audit.pk, audit.lease_token), reason)
+
+
+def to_dispatch() -> list[int]:
+    """The queued audits for which a message shall be sent now, so that each is sent once a while however many ask.
+
+    New ones, and the oldest of those whose message is overdue: it may have been lost.
+    """
+    queued = Audit.objects.filter(state=State.QUEUED)
+    overdue = queued.filter(
+        dispatched_at__lt=Now() - Value(timedelta(seconds=settings.SSOT_REDISPATCH_SECONDS))
+    )
+    wanted = [
+        *queued.filter(dispatched_at__isnull=True).values_list("pk", flat=True),
+        *overdue.order_by("pk").values_list("pk", flat=True)[: settings.SSOT_REDISPATCH_BATCH],
+    ]
+    return [pk for pk in wanted if mark_dispatched(pk)]
+
+
+def mark_dispatched(audit_id: int) -> bool:
+    """Take it upon oneself to send the message for a queued audit; False when somebody else just did."""
+    recently = Now() - Value(timedelta(seconds=settings.SSOT_REDISPATCH_SECONDS))
+    waiting = Audit.objects.filter(Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=recently))
+    return bool(waiting.filter(pk=audit_id, state=State.QUEUED).update(dispatched_at=Now()))
+
+
+def not_dispatched(audit_id: int) -> None:
+    """The message could not be sent: the next beat tries again."""
+    Audit.objects.filter(pk=audit_id, state=State.QUEUED).update(dispatched_at=None)
+
+
+# --- The lease
+# -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on a running audit, for as long as its token stands in the row."""
+
+    audit_id: int
+    token: uuid.UUID | None
+
+    def update(self, **fields: object) -> None:
+        """Write to the audit's row. Raises ``LeaseLostError``."""
+        if not Audit.objects.filter(pk=self.audit_id, state=State.RUNNING, lease_token=self.token).update(
+            **fields
+        ):
+            raise LeaseLostError
+
+    def finish(self, state: State, **fields: object) -> None:
+        self.update(state=state, finished_at=Now(), lease_token=None, lease_until=None, **fields)
+
+
+def _lease_end() -> object:
+    return Now() + Value(timedelta(seconds=settings.SSOT_LEASE_SECONDS))
+
+
+def _claim(audit_id: int) -> Claim | None:
+    """Start the next attempt; None when the audit isn't queued (any more). The attempt counts before any work is
+    done.
+    """
+    token = uuid.uuid4()
+    claimed = Audit.objects.filter(pk=audit_id, state=State.QUEUED).update(
+        state=State.RUNNING,
+        attempts=F("attempts") + 1,
+        lease_token=token,
+        lease_until=_lease_end(),
+        started_at=Coalesce("started_at", Now()),
+        phase="Starting",
+        files_done=0,
+        files_total=0,
+        findings_so_far=0,
+    )
+    return Claim(audit_id, token) if claimed else None
+
+
+def _give_back(claim: Claim, reason: str) -> None:
+    """An attempt ended without a result: queue the next one, or fail for good. Raises ``LeaseLostError``."""
+    audit = Audit.objects.only("attempts", "cancel_requested").get(pk=claim.audit_id)
+    if audit.cancel_requested:
+        claim.finish(State.CANCELLED)
+    elif audit.attempts >= settings.SSOT_MAX_ATTEMPTS:
+        words = f"Gave up after {audit.attempts} attempts: {reason}."
+        claim.finish(State.FAILED, error_code="gave-up", error_message=words)
+    else:
+        words = f"Attempt {audit.attempts} ended early: {reason}."
+        claim.update(
+            state=State.QUEUED, lease_token=None, lease_until=None, dispatched_at=None, error_message=words
+        )
+
+
+class _Pulse:
+    """Keeps a claim alive from a thread of its own, writes progress down, and learns whether to stop.
+
+    The work only calls ``check`` and ``show``, which cost nothing; the thread writes once per ``SSOT_PULSE_SECONDS``.
+    """
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self._progress = Progress("Starting", 0, 0)
+        self._verdict: type[Exception] | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(
+            target=self._beat, name=f"pulse of audit {claim.audit_id}", daemon=True
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raises ``Cancelled`` when somebody cancelled the audit, ``LeaseLostError`` when somebody else has it."""
+        if self._verdict is not None:
+            raise self._verdict
+
+    def show(self, progress: Progress) -> None:
+        """Tell people how far the audit is. Raises like ``check``."""
+        self._progress = progress
+        self.check()
+
+    def _beat(self) -> None:
+        alive_until = time.monotonic() + settings.SSOT_LEASE_SECONDS
+        try:
+            while not self._ended.wait(settings.SSOT_PULSE_SECONDS):
+                try:
+                    self._write()
+                    alive_until = time.monotonic() + settings.SSOT_LEASE_SECONDS
+                except LeaseLostError:
+                    self._verdict = LeaseLostError
+                    return
+                except (DatabaseError, InterfaceError):
+                    # The database may come back; until the lease ends nobody else takes the audit.
+                    connection.close()
+                    if time.monotonic() > alive_until:
+                        self._verdict = LeaseLostError
+                        return
+        finally:
+            connection.close()
+
+    def _write(self) -> None:
+        progress = self._progress
+        self._claim.update(
+            lease_until=_lease_end(),
+            phase=progress.phase[:40],
+            files_done=progress.done,
+            files_total=progress.total,
+            findings_so_far=progress.findings,
+        )
+        if Audit.objects.filter(pk=self._claim.audit_id, cancel_requested=True).exists():
+            self._verdict = engine.Cancelled
+
+
+# --- The work
+# --------------------------------------------------------------------------------------------------------
+
+
+def run(audit_id: int) -> None:
+    """Work on an audit if it is queued. However that ends, it is written into the audit's row; nothing is raised.
+
+    Runs in a thread with its own database connection, so the audit's row must be committed.
+    """
+    claim = _claim(audit_id)
+    if claim is None:
+        return
+    try:
+        with _Pulse(claim) as pulse:
+            _end(claim, pulse)
+    except LeaseLostError:
+        logger.warning("Audit %s was taken away from this worker", audit_id)
+
+
+def _end(claim: Claim, pulse: _Pulse) -> None:
+    """Do the work and write down any end but success, which the work has written itself."""
+    try:
+        _perform(claim, pulse)
+    except engine.Cancelled:
+        claim.finish(State.CANCELLED)
+    except GitError as error:
+        _fail(claim, error.code, str(error))
+    except PolicyError as error:
+        _fail(claim, "policy", f"the policy can't be used: {error}")
+    except (AuditError, fetching.FetchError) as error:
+        _fail(claim, error.code, str(error))
+    except SoftTimeLimitExceeded:
+        words = f"the audit took longer than {settings.SSOT_AUDIT_SECONDS:,} s (SSOT_AUDIT_SECONDS)"
+        _fail(claim, "timeout", words)
+    except LeaseLostError:
+        raise
+    except (DatabaseError, InterfaceError) as error:
+        logger.exception("Audit %s: the database failed", claim.audit_id)
+        connection.close()
+        _try_to_give_back(claim, f"the database failed ({type(error).__name__})")
+    except MemoryError:
+        _try_to_give_back(claim, "the memory was used up")
+    except Exception as error:  # whatever it is: it belongs into the row, and may not harm the worker
+        logger.exception("Audit %s failed", claim.audit_id)
+        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        _try_to_give_back(claim, recording.clean(words, 300))
+
+
+def _fail(claim: Claim, code: str, words: str) -> None:
+    words = recording.clean(f"{words[:1].upper()}{words[1:].rstrip('.')}.")
+    claim.finish(State.FAILED, error_code=code, error_message=words)
+
+
+def _try_to_give_back(claim: Claim, reason: str) -> None:
+    try:
+        _give_back(claim, reason)
+    except (DatabaseError, InterfaceError):
+        logger.warning("Audit %s stays with this worker until its lease ends: no database", claim.audit_id)
+        connection.close()
+
+
+def _perform(claim: Claim, pulse: _Pulse) -> None:
+    audit = Audit.objects.select_related("repository").get(pk=claim.audit_id)
+    repository = audit.repository
+    timings: dict[str, float] = {}
+    with _timed(timings, "fetch"):
+        git = _open(repository, pulse)
+    policy = parse_policy(repository.policy)
+    tip = _tip(git, repository.branch)
+    commit = git.resolve(audit.rev) if audit.rev else tip or git.resolve(repository.branch)
+    _identify(claim, audit, commit, policy)
+    earlier = repository.audits.filter(
+        state=State.SUCCEEDED,
+        same_as=None,
+        commit_sha=commit.sha,
+        policy_digest=policy.digest,
+        engine_version=engine.ENGINE_VERSION,
+    ).first()
+    if earlier is not None:
+        with _success(claim, audit, timings, _shared_figures(earlier)):
+            recording.record_repeat(audit, git.is_ancestor, tip.sha if tip else None)
+        return
+    with _timed(timings, "audit"):
+        report = engine.audit(git, commit, policy, PostgresFactsStore(), progress=pulse.show)
+    timings.update(report.timings)
+    if len(report.findings) > settings.SSOT_MAX_FINDINGS:
+        words = f"{len(report.findings):,} findings; the limit is {settings.SSOT_MAX_FINDINGS:,} (SSOT_MAX_FINDINGS)"
+        raise AuditError("too-many-findings", words)
+    pulse.show(Progress("Recording", report.read, report.read, len(report.findings)))
+    with _success(claim, audit, timings, _figures(report)):
+        recording.record_result(
+            audit, report.findings, report.problems, git.is_ancestor, tip.sha if tip else None
+        )
+
+
+@contextmanager
+def _timed(timings: dict[str, float], phase: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[phase] = round(time.perf_counter() - start, 3)
+
+
+def _open(repository: Repository, pulse: _Pulse) -> GitRepository:
+    pulse.show(Progress("Opening", 0, 0))
+    if fetching.is_url(repository.location):
+        fetching.fetch(
+            repository.location,
+            fetching.clone_path(repository.pk),
+            progress=lambda done, total: pulse.show(Progress("Fetching", done, total)),
+        )
+    return GitRepository(fetching.path_of(repository))
+
+
+def _tip(git: GitRepository, branch: str) -> Commit | None:
+    """The commit at the end of the branch (of the default one when it is empty), None when there is none."""
+    for name in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", branch) if branch else ("",):
+        try:
+            return git.resolve(name)
+        except GitError as error:
+            if error.code != "unknown-revision":
+                raise
+    return None
+
+
+def _identify(claim: Claim, audit: Audit, commit: Commit, policy: Policy) -> None:
+    """Say early which commit is looked at, and by what."""
+    identity = {
+        "commit_sha": commit.sha,
+        "commit_time": commit.time,
+        "commit_author": recording.clean(commit.author, 200),
+        "commit_subject": recording.clean(commit.subject, 300),
+        "policy_digest": policy.digest,
+        "engine_version": engine.ENGINE_VERSION,
+    }
+    claim.update(**identity)
+    for name, value in identity.items():
+        setattr(audit, name, value)
+
+
+def _figures(report: Report) -> dict[str, object]:
+    counts: dict[str, dict[str, int]] = {}
+    for finding in report.findings:
+        zones = counts.setdefault(finding.rule, {})
+        zones[finding.zone.value] = zones.get(finding.zone.value, 0) + 1
+    return {
+        "files_read": report.read,
+        "files_parsed": report.parsed,
+        "findings_count": len(report.findings),
+        "problems_count": len(report.problems),
+        "counts": counts,
+    }
+
+
+def _shared_figures(earlier: Audit) -> dict[str, object]:
+    names = ("files_read", "files_parsed", "findings_count", "problems_count", "counts")
+    return {"same_as": earlier, **{name: getattr(earlier, name) for name in names}}
+
+
+@contextmanager
+def _success(
+    claim: Claim, audit: Audit, timings: dict[str, float], figures: dict[str, object]
+) -> Iterator[None]:
+    """The one transaction in which an audit becomes a result: all of it is there at once, or nothing."""
+    start = time.perf_counter()
+    with transaction.atomic():
+        # Recordings of a repository come one after another; new requests for it don't wait for this lock.
+        locked = Repository.objects.select_for_update(no_key=True).filter(pk=audit.repository_id).first()
+        if locked is None:
+            raise LeaseLostError
+        audit.repository = locked
+        claim.finish(State.SUCCEEDED, error_message="", phase="", **figures)
+        yield
+        timings["record"] = round(time.perf_counter() - start, 3)
+        Audit.objects.filter(pk=audit.pk).update(timings=timings)

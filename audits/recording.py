@@ -1,0 +1,420 @@
+"""Writes what an audit saw: violations, sightings, lifespans, and which audit of a repository is the current one.
+
+All of it follows from the repository's succeeded audits and the ancestry of their commits. So it ends in the same
+rows whatever the order in which the audits arrived.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db import connection
+
+from audits import lifespans
+from audits.engine.findings import Finding, Problem, ProblemKind
+from audits.models import Audit, AuditProblem, Lifespan, Repository, Sighting, State, Violation
+
+# With one of these the audit could not look into a file. (A link or an unsafe path is no file of the project at all.)
+COULD_NOT_LOOK = (
+    ProblemKind.MISSING_BLOB,
+    ProblemKind.TOO_LARGE,
+    ProblemKind.TOO_COMPLEX,
+    ProblemKind.NEWER_SYNTAX,
+    ProblemKind.NOT_TEXT,
+)
+# Nor can other rules look into a file that this rule names.
+UNPARSEABLE = "unparseable"
+
+# How the engine words a problem of kind "rule-failed".
+FAILED_RULE = re.compile(r"the rule (\S+) failed\b")
+
+# A subject is part of an index, whose rows have at most 2,704 bytes.
+MAX_SUBJECT = 500
+MAX_TEXT = 4_000
+
+# None stands for all violations of the repository.
+Affected = set[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Of a commit the newest succeeded audit: the row that holds its sightings, and the nearest audited ancestors."""
+
+    audit_id: int
+    commit: str
+    time: datetime
+    parents: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a repository's succeeded audits say together: a result for each audited commit, and the current commit."""
+
+    results: dict[str, Result]
+    current: str | None
+
+    @property
+    def graph(self) -> dict[str, frozenset[str]]:
+        return {commit: result.parents for commit, result in self.results.items()}
+
+    @property
+    def current_id(self) -> int | None:
+        return self.results[self.current].audit_id if self.current else None
+
+    def order(self, commit: str) -> tuple[datetime, str]:
+        return (self.results[commit].time, commit)
+
+    def ids(self, commits: Iterable[str]) -> list[int]:
+        return [self.results[commit].audit_id for commit in commits]
+
+
+def clean(text: str, limit: int = MAX_TEXT) -> str:
+    """Text as PostgreSQL takes it: no NUL, lone surrogates written out, at most ``limit`` characters."""
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def record_result(
+    audit: Audit,
+    findings: Iterable[Finding],
+    problems: Iterable[Problem],
+    is_ancestor: lifespans.IsAncestor,
+    tip: str | None,
+) -> None:
+    """Record what a succeeded audit saw; its row says already that it succeeded, and at which commit.
+
+    ``tip`` is the commit at the end of the repository's branch, None when that isn't known. To be called in a
+    transaction that has locked the repository's row.
+    """
+    _store_problems(audit, problems)
+    _store_findings(audit, findings)
+    _settle(audit, is_ancestor, tip, has_details=True)
+
+
+def record_repeat(audit: Audit, is_ancestor: lifespans.IsAncestor, tip: str | None) -> None:
+    """Record that a succeeded audit shares the result of an earlier one, which from now on counts for its commit."""
+    _settle(audit, is_ancestor, tip, has_details=False)
+
+
+def _settle(audit: Audit, is_ancestor: lifespans.IsAncestor, tip: str | None, *, has_details: bool) -> None:
+    before = _standing(audit.repository, without=audit)
+    _place(audit, before, is_ancestor)
+    after = _standing(audit.repository)
+    after = replace(after, current=_current(after, before.current, is_ancestor, tip))
+    if after.current_id != audit.repository.current_audit_id:
+        Repository.objects.filter(pk=audit.repository_id).update(current_audit_id=after.current_id)
+    _rename(before.results.get(audit.commit_sha), after.results[audit.commit_sha])
+    affected = _affected(audit.repository_id, audit.commit_sha, before, after)
+    moved = _settle_violations(audit.repository_id, affected, after)
+    if has_details:
+        mine = moved.pop(audit.pk, [])
+        _update_details(audit, None if after.current_id == audit.pk else mine)
+    _update_places(moved)
+
+
+# --- Which audit counts for which commit, and which commit is the current one
+# ----------------------------------------
+
+
+def _standing(repository: Repository, without: Audit | None = None) -> Standing:
+    audits = repository.audits.filter(state=State.SUCCEEDED).order_by("id")
+    if without is not None:
+        audits = audits.exclude(pk=without.pk)
+    results = {}
+    for pk, same_as, commit, time, parents in audits.values_list(
+        "pk", "same_as", "commit_sha", "commit_time", "audited_parents"
+    ):
+        assert time is not None
+        results[commit] = Result(same_as or pk, commit, time, frozenset(parents))
+    current = None
+    if repository.current_audit_id is not None:
+        current = Audit.objects.values_list("commit_sha", flat=True).get(pk=repository.current_audit_id)
+    return Standing(results, current)
+
+
+def _place(audit: Audit, before: Standing, is_ancestor: lifespans.IsAncestor) -> None:
+    """Write down the nearest audited ancestors of the commit, and of the commits that it now stands before."""
+    commit, time = audit.commit_sha, audit.commit_time
+    assert time is not None
+    if known := before.results.get(commit):
+        changes = {commit: known.parents}
+    else:
+        nearby = sorted(before.results, key=lambda other: (abs(before.results[other].time - time), other))
+        changes = lifespans.insert(before.graph, commit, nearby, is_ancestor)
+    for changed, parents in changes.items():
+        audit.repository.audits.filter(state=State.SUCCEEDED, commit_sha=changed).update(
+            audited_parents=sorted(parents)
+        )
+
+
+def _current(
+    standing: Standing, current: str | None, is_ancestor: lifespans.IsAncestor, tip: str | None
+) -> str | None:
+    """The audited commit that is furthest along the branch.
+
+    A branch that was set back to an older commit moves nothing back. While no audited commit is on the branch, or the
+    branch isn't known, all audited commits count.
+    """
+    found = None
+    if tip is not None:
+        end = current if current is not None and is_ancestor(tip, current) else tip
+        found = lifespans.furthest(standing.graph, lambda commit: is_ancestor(commit, end), standing.order)
+    return found or lifespans.furthest(standing.graph, lambda _: True, standing.order)
+
+
+# --- What the audit saw
+# ----------------------------------------------------------------------------------------------
+
+
+def _store_problems(audit: Audit, problems: Iterable[Problem]) -> None:
+    AuditProblem.objects.bulk_create(
+        (
+            AuditProblem(audit=audit, path=clean(p.path), kind=str(p.kind), message=clean(p.message))
+            for p in problems
+        ),
+        batch_size=5_000,
+    )
+
+
+_INCOMING = """
+CREATE TEMPORARY TABLE audits_incoming (
+    fingerprint varchar(32), rule varchar(40), subject text, path text, scope text, ordinal integer, member text,
+    zone varchar(10), severity varchar(2), line integer, "column" integer, message text, hint text,
+    annotations varchar(20)[], definition_path text, definition_line integer
+) ON COMMIT DROP
+"""
+_NEW_VIOLATIONS = """
+INSERT INTO audits_violation (
+    repository_id, latest_audit_id, is_open, fingerprint, rule, subject, path, scope, ordinal, member, zone, severity,
+    line, "column", message, hint, annotations, definition_path, definition_line
+)
+SELECT %(repository)s, %(audit)s, false, fingerprint, rule, subject, path, scope, ordinal, member, zone, severity,
+    line, "column", message, hint, annotations, definition_path, definition_line
+FROM audits_incoming
+ON CONFLICT (repository_id, fingerprint) DO NOTHING
+"""
+_SIGHTINGS = """
+INSERT INTO audits_sighting (audit_id, violation_id, line, "column")
+SELECT %(audit)s, violation.id, incoming.line, incoming."column"
+FROM audits_incoming AS incoming
+JOIN audits_violation AS violation
+    ON violation.repository_id = %(repository)s AND violation.fingerprint = incoming.fingerprint
+"""
+_DETAILS = """
+UPDATE audits_violation AS violation
+SET latest_audit_id = %(audit)s, member = incoming.member, zone = incoming.zone, severity = incoming.severity,
+    line = incoming.line, "column" = incoming."column", message = incoming.message, hint = incoming.hint,
+    annotations = incoming.annotations, definition_path = incoming.definition_path,
+    definition_line = incoming.definition_line
+FROM audits_incoming AS incoming
+WHERE violation.repository_id = %(repository)s AND violation.fingerprint = incoming.fingerprint
+"""
+
+
+def _store_findings(audit: Audit, findings: Iterable[Finding]) -> None:
+    ids = {"repository": audit.repository_id, "audit": audit.pk}
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS pg_temp.audits_incoming")
+        cursor.execute(_INCOMING)
+        with cursor.copy("COPY audits_incoming FROM STDIN") as copy:
+            for finding in findings:
+                copy.write_row(_incoming_row(finding))
+        cursor.execute("ANALYZE audits_incoming")
+        cursor.execute(_NEW_VIOLATIONS, ids)
+        cursor.execute(_SIGHTINGS, ids)
+
+
+def _incoming_row(finding: Finding) -> tuple[object, ...]:
+    place = finding.definition
+    return (
+        finding.fingerprint,
+        finding.rule,
+        clean(finding.subject, MAX_SUBJECT),
+        clean(finding.path),
+        clean(finding.scope),
+        finding.ordinal,
+        clean(finding.member or ""),
+        str(finding.zone),
+        str(finding.severity),
+        finding.line,
+        finding.column,
+        clean(finding.message),
+        clean(finding.hint),
+        [str(annotation) for annotation in finding.annotations],
+        clean(place.path) if place else "",
+        place.line if place else None,
+    )
+
+
+def _update_details(audit: Audit, violations: list[int] | None) -> None:
+    """Take over what this audit says about violations (None: about all that it saw)."""
+    if violations == []:
+        return
+    sql, ids = _DETAILS, {"repository": audit.repository_id, "audit": audit.pk}
+    with connection.cursor() as cursor:
+        if violations is None:
+            cursor.execute(sql, ids)
+        else:
+            cursor.execute(f"{sql} AND violation.id = ANY(%(violations)s)", ids | {"violations": violations})
+
+
+def _update_places(moved: dict[int, list[int]]) -> None:
+    """Take over line and column from sightings: violation ids by the audit whose sighting is the latest now."""
+    with connection.cursor() as cursor:
+        for audit_id, violations in moved.items():
+            cursor.execute(
+                "UPDATE audits_violation AS violation SET latest_audit_id = %s, line = sighting.line,"
+                ' "column" = sighting."column" FROM audits_sighting AS sighting'
+                " WHERE sighting.audit_id = %s AND sighting.violation_id = violation.id AND violation.id = ANY(%s)",
+                [audit_id, audit_id, violations],
+            )
+
+
+# --- What follows for violations and their lifespans
+# -----------------------------------------------------------------
+
+
+def _rename(old: Result | None, new: Result) -> None:
+    """A commit's newer result takes the place of its older one."""
+    if old is not None and old.audit_id != new.audit_id:
+        Lifespan.objects.filter(introduced_in=old.audit_id).update(introduced_in=new.audit_id)
+        Lifespan.objects.filter(gone_in=old.audit_id).update(gone_in=new.audit_id)
+
+
+def _affected(repository_id: int, commit: str, before: Standing, after: Standing) -> Affected:
+    """The violations whose lifespans can have changed.
+
+    Where an audited commit was added to a line of them, these are the ones that it doesn't share with its neighbours,
+    and the ones that some of these audits could not look for.
+    """
+    old, new = before.results.get(commit), after.results[commit]
+    if old is not None and old.audit_id == new.audit_id:
+        return set() if after.current == before.current else None
+    if after.current is not None and after.current == before.current:
+        on_branch = lifespans.ancestry(after.graph, after.current)
+        if commit not in on_branch:
+            return set()
+        if old is None:
+            around = new.parents | {other for other in on_branch if commit in after.graph[other]}
+            return _differing(repository_id, [new.audit_id, *after.ids(around)], is_first=not new.parents)
+        if commit == after.current:
+            return _differing(repository_id, [new.audit_id, old.audit_id], is_first=False)
+    elif old is None and after.current == commit and new.parents == {before.current}:
+        return _differing(repository_id, [new.audit_id, *after.ids(new.parents)], is_first=False)
+    return None
+
+
+def _differing(repository_id: int, audits: list[int], *, is_first: bool) -> set[int]:
+    """Violations that not all of these audits saw; when the first of them begins the history, all that any saw."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT violation_id FROM audits_sighting WHERE audit_id = ANY(%s)"
+            " GROUP BY violation_id HAVING count(*) < %s",
+            [audits, len(audits) + is_first],
+        )
+        differing = {violation for (violation,) in cursor.fetchall()}
+        blind = _Blindness.of(audits)
+        cursor.execute(
+            "SELECT id FROM audits_violation"
+            " WHERE repository_id = %s AND (path = ANY(%s) OR definition_path = ANY(%s) OR rule = ANY(%s))",
+            [repository_id, list(blind.paths), list(blind.paths), list(blind.rules)],
+        )
+        return differing | {violation for (violation,) in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Blindness:
+    """Where audits could not look: ids of audits by the file, and by the rule that failed."""
+
+    paths: dict[str, set[int]]
+    rules: dict[str, set[int]]
+
+    @classmethod
+    def of(cls, audits: list[int]) -> Self:
+        blind = cls({}, {})
+        problems = AuditProblem.objects.filter(audit__in=audits).order_by()
+        for audit, path in problems.filter(kind__in=COULD_NOT_LOOK).values_list("audit_id", "path"):
+            blind.paths.setdefault(path, set()).add(audit)
+        broken = Sighting.objects.filter(audit__in=audits, violation__rule=UNPARSEABLE)
+        for audit, path in broken.values_list("audit_id", "violation__path"):
+            blind.paths.setdefault(path, set()).add(audit)
+        failed = problems.filter(kind=ProblemKind.RULE_FAILED)
+        for audit, message in failed.values_list("audit_id", "message"):
+            if names_rule := FAILED_RULE.match(message):
+                blind.rules.setdefault(names_rule[1], set()).add(audit)
+        return blind
+
+    def audits(self, rule: str, path: str, definition_path: str) -> set[int]:
+        """The audits that could not say whether there is such a violation."""
+        nowhere: set[int] = set()
+        return (
+            self.rules.get(rule, nowhere)
+            | self.paths.get(path, nowhere)
+            | (self.paths.get(definition_path, nowhere) if definition_path else nowhere)
+        )
+
+
+def _settle_violations(repository_id: int, affected: Affected, standing: Standing) -> dict[int, list[int]]:
+    """Bring lifespans of violations up to date, and whether they are open.
+
+    Answers those whose latest sighting along the branch is another one now: their ids, by the audit that saw them.
+    """
+    if affected == set() or standing.current is None:
+        return {}
+    history = lifespans.History(standing.graph, standing.current, standing.order)
+    ids = standing.ids(history.commits)
+    commit_of = dict(zip(ids, history.commits, strict=True))
+    chosen = Violation.objects.filter(repository=repository_id)
+    sightings = Sighting.objects.filter(audit__in=ids)
+    known = Lifespan.objects.filter(violation__repository=repository_id)
+    if affected is None:
+        sightings = sightings.filter(violation__repository=repository_id)
+    else:
+        chosen = chosen.filter(pk__in=affected)
+        sightings = sightings.filter(violation__in=affected)
+        known = known.filter(violation__in=affected)
+    seen_by: dict[int, list[int]] = dict(
+        sightings.order_by().values("violation").annotate(by=ArrayAgg("audit")).values_list("violation", "by")
+    )
+    spans_of: dict[int, dict[tuple[int, int | None], int]] = {}
+    for pk, owner, introduced, gone in known.order_by().values_list(
+        "pk", "violation", "introduced_in", "gone_in"
+    ):
+        spans_of.setdefault(owner, {})[introduced, gone] = pk
+
+    blind = _Blindness.of(ids)
+    moved: dict[int, list[int]] = {}
+    turned: dict[bool, list[int]] = {True: [], False: []}
+    new: list[Lifespan] = []
+    outdated: list[int] = []
+    for violation in chosen.only("rule", "path", "definition_path", "is_open", "latest_audit_id").iterator():
+        seen = history.mask([commit_of[audit] for audit in seen_by.get(violation.pk, ())])
+        cant_say = blind.audits(violation.rule, violation.path, violation.definition_path)
+        spans = history.lifespans(seen, history.mask([commit_of[audit] for audit in cant_say]))
+        rows = {
+            (
+                standing.results[span.introduced].audit_id,
+                standing.results[span.gone].audit_id if span.gone else None,
+            )
+            for span in spans
+        }
+        old = spans_of.get(violation.pk, {})
+        outdated += [pk for row, pk in old.items() if row not in rows]
+        new += [
+            Lifespan(violation=violation, introduced_in_id=introduced, gone_in_id=gone)
+            for introduced, gone in rows - old.keys()
+        ]
+        is_open = any(span.gone is None for span in spans)
+        if is_open != violation.is_open:
+            turned[is_open].append(violation.pk)
+        latest = history.latest(seen)
+        if latest is not None and standing.results[latest].audit_id != violation.latest_audit_id:
+            moved.setdefault(standing.results[latest].audit_id, []).append(violation.pk)
+    Lifespan.objects.filter(pk__in=outdated).delete()
+    Lifespan.objects.bulk_create(new, batch_size=5_000)
+    for is_open, violations in turned.items():
+        Violation.objects.filter(pk__in=violations).update(is_open=is_open)
+    return moved
