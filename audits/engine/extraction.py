@@ -32,6 +32,7 @@ from audits.engine.facts import (
     Import,
     Reference,
 )
+from audits.engine.fstrings import without_fstrings
 
 _GUARDS = {
     "AttributeError": GUARD_ATTRIBUTE,
@@ -69,32 +70,43 @@ def extract(data: bytes) -> Facts:
     if data.startswith(b"version https://git-lfs.github.com/spec/"):
         raise NotSourceError("a Git LFS pointer stands here instead of the file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
+        tree = _parse(data)
     except (SyntaxError, ValueError) as error:
         return _unparseable(data, error)
     return _Extractor(data).run(tree)
 
 
 def _unparseable(data: bytes, error: SyntaxError | ValueError) -> Facts:
+    """The facts of a file that our own parser refused, when a newer one would not; else its error."""
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     line = (error.lineno or 1) if isinstance(error, SyntaxError) else 1
-    if _parses_elsewhere(data):
-        raise NewerSyntaxError(f"valid in a newer Python; this one says: {message} (line {line})")
-    return Facts(error=(max(line, 1), message))
+    source = _valid_elsewhere(data)
+    if source is None:
+        return Facts(error=(max(line, 1), message))
+    readable = without_fstrings(source).encode()
+    try:
+        tree = _parse(readable)
+    except (SyntaxError, ValueError):
+        raise NewerSyntaxError(f"valid in a newer Python; this one says: {message} (line {line})") from error
+    return _Extractor(readable).run(tree)
 
 
-def _parses_elsewhere(data: bytes) -> bool:
-    """Whether ruff's parser (Python 3.14 grammar, by way of mypy's wheel) accepts what our own parser refused."""
+def _parse(data: bytes) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(data)
+
+
+def _valid_elsewhere(data: bytes) -> str | None:
+    """The source, when ruff's parser (Python 3.14's grammar, by way of mypy's wheel) accepts it."""
     try:
         source = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return False
+        return None
     if "\0" in source:
-        return False
+        return None
     _, errors, *_ = ast_serialize.parse("file.py", source, python_version=(3, 14))
-    return not errors
+    return None if errors else source
 
 
 class _Scope:
