@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.text import slugify
 
+from audits import fetching
 from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import PolicyError, parse_policy
 from audits.models import Repository
@@ -35,7 +35,9 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             "location": {"required": "Enter a path on the server or an https:// URL."},
         }
         widgets = {
-            "name": forms.TextInput(attrs={"class": "form-control", "autofocus": True, "autocomplete": "off"}),
+            "name": forms.TextInput(
+                attrs={"class": "form-control", "autofocus": True, "autocomplete": "off"}
+            ),
             "location": forms.TextInput(
                 attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
             ),
@@ -44,7 +46,12 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             ),
             "schedule": forms.Select(attrs={"class": "form-select"}),
             "policy": forms.Textarea(
-                attrs={"class": "form-control mono", "rows": 10, "spellcheck": "false", "autocapitalize": "none"}
+                attrs={
+                    "class": "form-control mono",
+                    "rows": 10,
+                    "spellcheck": "false",
+                    "autocapitalize": "none",
+                }
             ),
         }
 
@@ -55,69 +62,42 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
         return name
 
     def clean_location(self) -> str:
-        location = str(self.cleaned_data["location"])
-        if "://" in location or location.startswith("git@"):
-            _check_url(location)
-        else:
-            _check_path(location)
-        return location
+        try:
+            return fetching.check_location(self.cleaned_data["location"])
+        except fetching.LocationError as error:
+            raise ValidationError(str(error)) from error
+
+    def clean_branch(self) -> str:
+        try:
+            return fetching.check_branch(self.cleaned_data["branch"])
+        except fetching.LocationError as error:
+            raise ValidationError(str(error)) from error
 
     def clean_policy(self) -> str:
         policy = str(self.cleaned_data["policy"])
         try:
             parse_policy(policy)
         except PolicyError as error:
-            raise ValidationError("This policy can't be used: %(reason)s.", params={"reason": error}) from error
+            raise ValidationError(
+                "This policy can't be used: %(reason)s.", params={"reason": error}
+            ) from error
         return policy
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         location, branch = cleaned.get("location", ""), cleaned.get("branch", "")
-        if location.startswith("/"):
+        if location and branch and not fetching.is_url(location):
             try:
                 GitRepository(Path(location)).resolve(branch)
             except GitError as error:
-                self.add_error("branch" if branch else "location", _sentence(error))
+                self.add_error("branch", _sentence(error))
         return cleaned
 
     def save(self, commit: bool = True) -> Repository:
         if not self.instance.slug:
             self.instance.slug = _free_slug(self.cleaned_data["name"])
-        return super().save(commit)
-
-
-def _check_url(location: str) -> None:
-    try:
-        url = urlsplit(location)
-        host = url.hostname
-        _ = url.port
-    except ValueError:
-        raise ValidationError("This is not a URL. It should look like https://host/owner/name.git.") from None
-    if url.scheme != "https":
-        raise ValidationError(
-            "Only https:// URLs are fetched. For SSH or another protocol, clone it on the server and enter that path."
-        )
-    if url.username is not None or url.password is not None:
-        raise ValidationError(
-            "Take the user name and password out of the URL: they would be shown to everyone who sees this page."
-        )
-    if not host or not url.path.strip("/"):
-        raise ValidationError("The URL lacks a host or a path. It should look like https://host/owner/name.git.")
-    if url.query or url.fragment:
-        raise ValidationError("Take what follows the ? or # out of the URL.")
-
-
-def _check_path(location: str) -> None:
-    path = Path(location)
-    if not path.is_absolute():
-        raise ValidationError("Enter the whole path on the server, from / on, or an https:// URL.")
-    try:
-        GitRepository(path)
-    except GitError:
-        raise ValidationError(
-            "There is no git repository at this path on the server, or the site's user may not read it. Enter the "
-            "directory that holds .git, or a bare repository."
-        ) from None
+        saved: Repository = super().save(commit)
+        return saved
 
 
 def _sentence(error: GitError) -> str:

@@ -1,4 +1,21 @@
-from django.urls import URLPattern
+"""Pages and actions of the audit side."""
+
+from django.urls import path
+
+from audits.views import actions, audits, overview, repositories, violations
 
 app_name = "audits"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("add-repository/", repositories.repository_add, name="repository-add"),
+    path("repositories/<slug:slug>/", repositories.repository_detail, name="repository-detail"),
+    path("repositories/<slug:slug>/edit/", repositories.repository_edit, name="repository-edit"),
+    path("repositories/<slug:slug>/delete/", actions.repository_delete, name="repository-delete"),
+    path("repositories/<slug:slug>/audit/", actions.audit_now, name="audit-now"),
+    path("repositories/<slug:slug>/violations/", violations.violation_list, name="violation-list"),
+    path("violations/<int:pk>/", violations.violation_detail, name="violation-detail"),
+    path("audits/", audits.audit_list, name="audit-list"),
+    path("audits/<int:pk>/", audits.audit_detail, name="audit-detail"),
+    path("audits/<int:pk>/cancel/", actions.audit_cancel, name="audit-cancel"),
+    path("audits/<int:pk>/retry/", actions.audit_retry, name="audit-retry"),
+]

@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
 
 
-def htmx_sign_in(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+def htmx_sign_in(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
     """Answer 401 with ``HX-Redirect`` where an HTMX request would be redirected to the sign-in page.
 
     A browser follows the redirect inside the request, so that HTMX would put the whole sign-in page into a table.

@@ -25,7 +25,7 @@ ZONES: dict[str, str] = {
 ANNOTATIONS: dict[str, tuple[str, str]] = {
     Annotation.GUARDED: (
         "Guarded",
-        "Stands inside a try/except or a check that may catch the failure, so it may be on purpose. It lowers the severity.",
+        "Stands inside a try/except or a check that may catch the failure: it may be on purpose. Lowers the severity.",
     ),
     Annotation.IMPORT_TIME: (
         "At import",
@@ -41,14 +41,20 @@ ANNOTATIONS: dict[str, tuple[str, str]] = {
     ),
 }
 PROBLEMS: dict[str, tuple[str, str]] = {
-    ProblemKind.MISSING_BLOB: ("Content is absent", "The repository's copy lacks this file's content. Fetch it completely."),
+    ProblemKind.MISSING_BLOB: (
+        "Content is absent",
+        "The repository's copy lacks this file's content. Fetch it completely.",
+    ),
     ProblemKind.TOO_LARGE: ("Too large", "The file is over the size limit, so it was not read."),
     ProblemKind.TOO_COMPLEX: ("Too complex", "Parsing took too much time, memory or depth and was stopped."),
     ProblemKind.NEWER_SYNTAX: ("Newer syntax", "Written for a newer Python than the one that audits."),
     ProblemKind.NOT_TEXT: ("Not text", "The bytes are not text in the encoding that the file declares."),
     ProblemKind.UNSAFE_PATH: ("Unsafe path", "The path is not one that can safely be shown or read."),
     ProblemKind.LINK: ("Link", "A symbolic link or submodule; what it points to is not part of this commit."),
-    ProblemKind.RULE_FAILED: ("A rule failed", "A rule stopped with an error; its findings are missing from this audit."),
+    ProblemKind.RULE_FAILED: (
+        "A rule failed",
+        "A rule stopped with an error; its findings are missing from this audit.",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ import re
 import tokenize
 from dataclasses import dataclass
 
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers.python import PythonLexer
@@ -17,7 +17,9 @@ MAX_LINE_CHARACTERS = 300
 
 # What could make a reader see other code than what runs: control characters, and those that turn the direction of text.
 _VISIBLE: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
-_VISIBLE |= {code: f"[U+{code:04X}]" for code in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_VISIBLE |= {
+    code: f"[U+{code:04X}]" for code in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +87,17 @@ def _indent(line: str) -> int:
 def _highlighted(lines: list[str], first: int, last: int, marked: int) -> tuple[Line, ...]:
     """Lines ``first`` to ``last``, numbered from 1."""
     start = _lexing_start(lines, first)
-    html = highlight("\n".join(lines[start - 1 : last]), PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).split("\n")
+    text = "\n".join(lines[start - 1 : last])
+    html = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).split("\n")
     return tuple(
         # Pygments escapes the text; _VISIBLE only adds characters that mean nothing in HTML.
-        Line(number, mark_safe(html[number - start].translate(_VISIBLE)), number == marked)
+        Line(number, SafeString(html[number - start].translate(_VISIBLE)), number == marked)
         for number in range(first, last + 1)
     )
 
 
 def _lexing_start(lines: list[str], first: int) -> int:
-    """Where to begin, so that open strings are known and a long file still takes milliseconds: a definition far above."""
+    """Where to begin: at a definition far above, so that strings are known and a long file takes milliseconds."""
     for number in range(first - MAX_LINES_ABOVE, 1, -1):
         if lines[number - 1].startswith(("class ", "def ", "async def ", "@")):
             return number

@@ -55,7 +55,9 @@ def open_by_repository() -> dict[int, Tally]:
     for repository_id, zone, count, severity in rows:
         counts.setdefault(repository_id, {})[zone] = count
         worst[repository_id] = min(severity, worst.get(repository_id, severity))
-    return {repository_id: tally_of(by_zone, worst[repository_id]) for repository_id, by_zone in counts.items()}
+    return {
+        repository_id: tally_of(by_zone, worst[repository_id]) for repository_id, by_zone in counts.items()
+    }
 
 
 def open_by_rule(repository: Repository) -> list[RuleTally]:

@@ -139,7 +139,9 @@ class ViolationFilter:
     @property
     def narrowed(self) -> bool:
         """Whether anything but the state was chosen."""
-        return bool(self.rules or self.zones or self.severities or self.annotations or self.words or self.subject)
+        return bool(
+            self.rules or self.zones or self.severities or self.annotations or self.words or self.subject
+        )
 
     @property
     def widest_query(self) -> str:
@@ -158,7 +160,7 @@ class ViolationFilter:
 
     def sort_query(self, column: str) -> str:
         """Order by ``column``; the other way round when it is already the order."""
-        current = self.sort.removeprefix("-")
+        current = self.sort.removeprefix("-") or "severity"
         descending = (PLACE_SORTS if self.flat else GROUP_SORTS)[column][1]
         if current == column:
             descending = not self.sort.startswith("-")
@@ -201,7 +203,7 @@ class ViolationFilter:
             violations = violations.filter(marks)
         return violations
 
-    def grouped(self, violations: QuerySet[Violation]) -> QuerySet[Violation, dict[str, object]]:
+    def grouped(self, violations: QuerySet[Violation]) -> QuerySet[Violation, Any]:
         """One row per (rule, subject) with figures, in the chosen order."""
         field, descending = _order(self.sort, GROUP_SORTS)
         first = [("-" if descending else "") + field] if field else []
@@ -245,7 +247,10 @@ class ViolationFilter:
             self._facet(
                 "annotations",
                 "Marks",
-                [*((a, *ANNOTATIONS[a]) for a in Annotation), (NO_ANNOTATION, "No mark", "Nothing special about the place.")],
+                [
+                    *((a, *ANNOTATIONS[a]) for a in Annotation),
+                    (NO_ANNOTATION, "No mark", "Nothing special about the place."),
+                ],
                 rows,
             ),
         )
@@ -258,7 +263,9 @@ class ViolationFilter:
             options.append(Option(value, label, "", count, value == self.state, choice.query()))
         return Facet("state", "State", tuple(options))
 
-    def _facet(self, field: str, label: str, choices: list[tuple[str, str, str]], rows: list[FacetRow]) -> Facet:
+    def _facet(
+        self, field: str, label: str, choices: list[tuple[str, str, str]], rows: list[FacetRow]
+    ) -> Facet:
         chosen: tuple[str, ...] = getattr(self, field)
         options = []
         for value, name, title in choices:
@@ -278,7 +285,9 @@ class ViolationFilter:
             and (not self.rules or row.rule in self.rules)
             and (not self.zones or row.zone in self.zones)
             and (not self.severities or row.severity in self.severities)
-            and (not self.annotations or bool(set(row.annotations or (NO_ANNOTATION,)) & set(self.annotations)))
+            and (
+                not self.annotations or bool(set(row.annotations or (NO_ANNOTATION,)) & set(self.annotations))
+            )
         )
 
 

@@ -1,0 +1,87 @@
+"""What people can do to audits and repositories, each by POST, each with its permission."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from audits import auditing, fetching, tasks
+from audits.models import Audit, Repository
+from audits.models.audit import IN_FLIGHT
+from audits.views.pages import HtmxHttpRequest, wanted_text
+
+
+@require_POST
+@permission_required("audits.add_audit", raise_exception=True)
+def audit_now(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    """Queue an audit of the branch's newest commit, or of ``rev``. 422 for text that is no revision."""
+    repository = get_object_or_404(Repository, slug=slug)
+    rev = wanted_text(request.POST.get("rev"), 300)
+    try:
+        audit = _request(request, repository, rev)
+    except fetching.LocationError as error:
+        latest = repository.audits.select_related("same_as").first()
+        context = {"repository": repository, "latest_audit": latest, "rev": rev, "panel_error": str(error)}
+        if request.htmx:
+            return render(request, "audits/repository_detail.html#audit-panel", context, status=422)
+        messages.error(request, str(error))
+        return redirect(repository)
+    if request.htmx:
+        return _panel(request, audit, repository.get_absolute_url())
+    return redirect(repository)
+
+
+@require_POST
+@permission_required("audits.add_audit", raise_exception=True)
+def audit_retry(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    """Ask for the same again: a new audit of the same revision, because an ended one is final."""
+    ended = get_object_or_404(Audit.objects.select_related("repository"), pk=pk)
+    return redirect(_request(request, ended.repository, ended.rev))
+
+
+@require_POST
+@permission_required("audits.change_audit", raise_exception=True)
+def audit_cancel(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    audit = get_object_or_404(Audit.objects.select_related("repository"), pk=pk)
+    auditing.cancel(audit)
+    audit.refresh_from_db()
+    if not request.htmx:
+        return redirect(audit)
+    if audit.in_flight:
+        return _panel(request, audit, request.htmx.current_url_abs_path or audit.get_absolute_url())
+    return HttpResponse(headers={"HX-Refresh": "true"})
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("audits.delete_repository", raise_exception=True)
+def repository_delete(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    """Ask first (GET), then delete (POST)."""
+    repository = get_object_or_404(Repository, slug=slug)
+    if request.method == "POST":
+        auditing.remove(repository)
+        messages.success(request, f"“{repository.name}” was deleted with its audits and violations.")
+        return redirect("audits:overview")
+    context = {
+        "repository": repository,
+        "audits": repository.audits.count(),
+        "violations": repository.violations.count(),
+        "audit_in_flight": repository.audits.filter(state__in=IN_FLIGHT).exists(),
+    }
+    return render(request, "audits/repository_confirm_delete.html", context)
+
+
+def _request(request: HtmxHttpRequest, repository: Repository, rev: str) -> Audit:
+    """The audit that is now in flight: a new one, or the one that was already. Raises ``LocationError``."""
+    audit, is_new = auditing.request(repository, rev, user=request.user)
+    if is_new:
+        tasks.dispatch_after_commit(audit)
+    elif audit.rev != rev:
+        messages.info(
+            request, "Another audit of this repository is in flight. Start yours when it has ended."
+        )
+    return audit
+
+
+def _panel(request: HtmxHttpRequest, audit: Audit, url: str) -> HttpResponse:
+    return render(request, "audits/_audit_panel.html", {"audit": audit, "panel_url": url})

@@ -1,0 +1,156 @@
+"""Audits: all of them, one of them, and what can be done to one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from audits.models import Audit, Lifespan, Repository, State
+from audits.views.figures import found_by_rule, merged
+from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
+from audits.views.violation_filter import ViolationFilter
+
+AUDITS_PER_PAGE = 30
+PROBLEMS_PER_PAGE = 50
+SHOWN_CHANGES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StateOption:
+    value: str
+    label: str
+    active: bool
+    query: str
+
+
+@require_GET
+def audit_list(request: HtmxHttpRequest) -> HttpResponse:
+    audits = Audit.objects.select_related("repository", "requested_by", "same_as")
+    repository = None
+    if slug := wanted_text(request.GET.get("repository"), 100):
+        repository = get_object_or_404(Repository, slug=slug)
+        audits = audits.filter(repository=repository)
+    state = request.GET.get("state", "")
+    if state in State.values:
+        audits = audits.filter(state=state)
+    else:
+        state = ""
+    page = Paginator(audits, AUDITS_PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "repository": repository,
+        "state": state,
+        "states": [
+            StateOption(value, label, value == state, _query(repository, value))
+            for value, label in (("", "All"), *State.choices)
+        ],
+        "page": page,
+        "this_query": _query(repository, state, page.number),
+        "all_query": _query(repository, ""),
+        "previous_query": _query(repository, state, page.number - 1),
+        "next_query": _query(repository, state, page.number + 1),
+        "anything_in_flight": any(audit.in_flight for audit in page),
+    }
+    return render_page(request, "audits/audit_list.html", context, partials=("audit-results",))
+
+
+def _query(repository: Repository | None, state: str, page: int = 1) -> str:
+    pairs = {
+        "repository": repository.slug if repository else "",
+        "state": state,
+        "page": str(page) if page > 1 else "",
+    }
+    return "?" + urlencode({name: value for name, value in pairs.items() if value})
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Part of an audit's time; ``share`` is percent of the longest phase."""
+
+    name: str
+    seconds: float
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How many violations of a subject an audit's commit introduced or ended."""
+
+    subject: str
+    count: int
+    query: str
+
+
+@require_GET
+def audit_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    audit = get_object_or_404(Audit.objects.select_related("repository", "same_as", "requested_by"), pk=pk)
+    context: dict[str, Any] = {"audit": audit, "repository": audit.repository}
+    if audit.state == State.SUCCEEDED:
+        context |= _result(audit, request.GET.get("page"))
+    response = render_page(request, "audits/audit_detail.html", context, partials=("audit-panel",))
+    if request.htmx.target == "audit-panel" and not audit.in_flight:
+        # It has ended: now the page has a result to show.
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+def _result(audit: Audit, page_number: str | None) -> dict[str, Any]:
+    result = audit.result
+    rules = found_by_rule(result.counts)
+    introduced = _changes("introduced_in", audit)
+    gone = _changes("gone_in", audit)
+    page = Paginator(result.problems.all(), PROBLEMS_PER_PAGE).get_page(page_number)
+    return {
+        "result": result,
+        "rules": rules,
+        "total": merged(row.tally for row in rules),
+        "unparsed": result.files_read - result.files_parsed,
+        "is_first": not audit.audited_parents,
+        "introduced": introduced[:SHOWN_CHANGES] if audit.audited_parents else [],
+        "introduced_count": sum(change.count for change in introduced),
+        "gone": gone[:SHOWN_CHANGES],
+        "gone_count": sum(change.count for change in gone),
+        "more_changes": max(len(introduced), len(gone)) > SHOWN_CHANGES,
+        "shown_changes": SHOWN_CHANGES,
+        "violations_url": reverse("audits:violation-list", args=[audit.repository.slug]),
+        "phases": _phases(result.timings),
+        "problem_kinds": result.problems.values_list("kind")
+        .annotate(count=Count("pk"))
+        .order_by("-count", "kind"),
+        "page": page,
+        "previous_query": f"?page={page.number - 1}#problems",
+        "next_query": f"?page={page.number + 1}#problems",
+    }
+
+
+def _changes(end: Literal["introduced_in", "gone_in"], audit: Audit) -> list[Change]:
+    """What began or ended at the audit's commit, the most places first. One query.
+
+    By commit, because lifespans name the newest audit of a commit, which may be another one than this.
+    """
+    rows = (
+        Lifespan.objects.filter(
+            **{f"{end}__repository": audit.repository, f"{end}__commit_sha": audit.commit_sha}
+        )
+        .order_by()
+        .values_list("violation__rule", "violation__subject")
+        .annotate(count=Count("pk"))
+        .order_by("-count", "violation__rule", "violation__subject")
+    )
+    return [
+        Change(
+            subject, count, ViolationFilter(state="all", rules=(rule,), subject=subject, flat=True).query()
+        )
+        for rule, subject, count in rows
+    ]
+
+
+def _phases(timings: Mapping[str, float]) -> list[Phase]:
+    longest = max(timings.values(), default=0) or 1
+    return [Phase(name, seconds, round(100 * seconds / longest)) for name, seconds in timings.items()]

@@ -1,0 +1,79 @@
+"""One repository: its page, adding, editing, deleting, and starting an audit of it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.db import IntegrityError, transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods
+
+from audits.forms import RepositoryForm
+from audits.models import Audit, Repository
+from audits.views.figures import merged, open_by_rule
+from audits.views.pages import HtmxHttpRequest, render_page
+from audits.views.violation_filter import ViolationFilter
+from audits.views.violations import groups_of
+
+LATEST_AUDITS = 6
+WORST_SUBJECTS = 6
+
+
+@require_GET
+def repository_detail(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    repository = get_object_or_404(Repository.objects.select_related("current_audit__same_as"), slug=slug)
+    audits = list(repository.audits.select_related("same_as")[:LATEST_AUDITS])
+    response = render_page(
+        request, "audits/repository_detail.html", _context(repository, audits), partials=("audit-panel",)
+    )
+    if request.htmx.target == "audit-panel" and not (audits and audits[0].in_flight):
+        # The audit has ended: every figure of the page may be another.
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+def _context(repository: Repository, audits: list[Audit]) -> dict[str, Any]:
+    latest = audits[0] if audits else None
+    rules = open_by_rule(repository)
+    worst = ViolationFilter()
+    rows = list(worst.grouped(repository.violations.all())[:WORST_SUBJECTS])
+    return {
+        "repository": repository,
+        "latest_audit": latest,
+        "latest_audits": audits,
+        "audit_in_flight": latest if latest and latest.in_flight else None,
+        "rules": rules,
+        "total": merged(row.tally for row in rules),
+        "subjects": groups_of(worst, rows, {}),
+        "violations_url": reverse("audits:violation-list", args=[repository.slug]),
+    }
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("audits.add_repository", raise_exception=True)
+def repository_add(request: HtmxHttpRequest) -> HttpResponse:
+    return _edit(request, Repository(), "“%s” was added. Start its first audit when you like.")
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("audits.change_repository", raise_exception=True)
+def repository_edit(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    return _edit(request, get_object_or_404(Repository, slug=slug), "“%s” was saved.")
+
+
+def _edit(request: HtmxHttpRequest, repository: Repository, done: str) -> HttpResponse:
+    saved = Repository.objects.get(pk=repository.pk) if repository.pk else None
+    form = RepositoryForm(request.POST or None, instance=repository)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                form.save()
+        except IntegrityError:
+            form.add_error("name", "Another repository has just been given this name. Choose another one.")
+        else:
+            messages.success(request, done % repository.name)
+            return redirect(repository)
+    status = 422 if form.errors else 200
+    return render(request, "audits/repository_form.html", {"form": form, "repository": saved}, status=status)

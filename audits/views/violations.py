@@ -1,0 +1,211 @@
+"""Violations of a repository, grouped by what is wrong, and one of them with the code around it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_GET
+
+from audits import fetching
+from audits.engine.findings import Zone
+from audits.engine.git import GitError, GitRepository
+from audits.models import Repository, Violation
+from audits.views.code import Line, definition, excerpt
+from audits.views.figures import Tally
+from audits.views.pages import HtmxHttpRequest, render_page
+from audits.views.violation_filter import GROUP_SORTS, PLACE_SORTS, ViolationFilter
+
+GROUPS_PER_PAGE = 25
+PLACES_PER_PAGE = 50
+PLACES_PER_GROUP = 30
+OTHER_PLACES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectGroup:
+    """One row of the list: a subject that a rule objects to, its figures, and its places when they are shown."""
+
+    rule: str
+    subject: str
+    places: int
+    files: int
+    tally: Tally
+    is_opened: bool
+    toggle_query: str
+    places_query: str
+    violations: tuple[Violation, ...]
+
+    @property
+    def hidden(self) -> int:
+        return self.places - len(self.violations)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    label: str
+    query: str
+    direction: str  # ascending, descending, or empty when the list is not ordered by this column
+    is_number: bool = False
+
+
+@require_GET
+def violation_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    repository = get_object_or_404(Repository.objects.select_related("current_audit"), slug=slug)
+    choice = ViolationFilter.from_query(request.GET)
+    violations = repository.violations.all()
+    per_page = PLACES_PER_PAGE if choice.flat else GROUPS_PER_PAGE
+    rows = choice.listed(violations) if choice.flat else choice.grouped(violations)
+    page = Paginator(rows, per_page).get_page(choice.page)
+    context = {
+        "repository": repository,
+        "choice": choice,
+        "facets": choice.facets(violations),
+        "columns": _columns(choice),
+        "page": page,
+        "groups": [] if choice.flat else _groups(choice, violations, list(page.object_list)),
+        "previous_query": choice.page_query(page.number - 1) if page.has_previous() else "",
+        "next_query": choice.page_query(page.number + 1) if page.has_next() else "",
+    }
+    response = render_page(request, "audits/violation_list.html", context, partials=("violation-results",))
+    if request.htmx and not request.htmx.history_restore_request:
+        # The address bar shows the short form of what was chosen, not every empty field of the form.
+        response.headers["HX-Push-Url"] = request.path + choice.query().rstrip("?")
+    return response
+
+
+def _columns(choice: ViolationFilter) -> list[Column]:
+    labels = {
+        "severity": "Severity",
+        "subject": "Subject",
+        "rule": "Rule",
+        "places": "Places",
+        "files": "Files",
+        "path": "Place",
+        "zone": "Zone",
+    }
+    sorts = PLACE_SORTS if choice.flat else GROUP_SORTS
+    current = choice.sort.removeprefix("-") or "severity"
+    direction = "descending" if choice.sort.startswith("-") else "ascending"
+    return [
+        Column(
+            name, labels[name], choice.sort_query(name), direction if name == current else "", sorts[name][1]
+        )
+        for name in sorts
+    ]
+
+
+def _groups(
+    choice: ViolationFilter, violations: QuerySet[Violation], rows: list[dict[str, Any]]
+) -> list[SubjectGroup]:
+    """The rows of a page, those that are opened with their first places. One query when any is opened."""
+    keys = [(row["rule"], row["subject"]) for row in rows]
+    shown: dict[tuple[str, str], list[Violation]] = {}
+    if opened := [key for key in keys if key in choice.opened]:
+        wanted = Q()
+        for rule, subject in opened:
+            wanted |= Q(rule=rule, subject=subject)
+        rank = Window(
+            RowNumber(),
+            partition_by=[F("rule"), F("subject")],
+            order_by=[F("severity"), F("path"), F("line"), F("column"), F("pk")],
+        )
+        places = (
+            choice.apply(violations).filter(wanted).annotate(rank=rank).filter(rank__lte=PLACES_PER_GROUP)
+        )
+        for violation in places.order_by("rank"):
+            shown.setdefault((violation.rule, violation.subject), []).append(violation)
+    return groups_of(choice, rows, shown)
+
+
+def groups_of(
+    choice: ViolationFilter, rows: list[dict[str, Any]], shown: dict[tuple[str, str], list[Violation]]
+) -> list[SubjectGroup]:
+    """Rows of ``ViolationFilter.grouped`` as a template takes them; ``shown`` are the places of opened subjects."""
+    keys = [(row["rule"], row["subject"]) for row in rows]
+    return [
+        SubjectGroup(
+            rule=key[0],
+            subject=key[1],
+            places=row["places"],
+            files=row["files"],
+            tally=Tally(tuple(row[zone] for zone in Zone), row["worst"]),
+            is_opened=key in choice.opened,
+            toggle_query=choice.toggle_query(key),
+            places_query=choice.places_query(key),
+            violations=tuple(shown.get(key, ())),
+        )
+        for key, row in zip(keys, rows, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A piece of a file at a commit. Without ``lines``, ``why_not`` says why it can't be shown."""
+
+    path: str
+    line: int
+    lines: tuple[Line, ...]
+    why_not: str = ""
+
+
+@require_GET
+def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
+    violation = get_object_or_404(
+        Violation.objects.select_related("repository__current_audit", "latest_audit"), pk=pk
+    )
+    same_subject = violation.repository.violations.filter(rule=violation.rule, subject=violation.subject)
+    others = same_subject.exclude(pk=pk).order_by("-is_open", "severity", "path", "line")
+    source = _Source(violation.repository, violation.latest_audit.commit_sha)
+    context = {
+        "violation": violation,
+        "repository": violation.repository,
+        "code": _code(source, violation.path, violation.line),
+        "definition": _definition(source, violation),
+        "lifespans": violation.lifespans.select_related("introduced_in", "gone_in").order_by(
+            "introduced_in__commit_time"
+        ),
+        "others": others[:OTHER_PLACES],
+        "others_count": others.count(),
+        "others_query": ViolationFilter(
+            state="all", rules=(violation.rule,), subject=violation.subject, flat=True
+        ).query(),
+    }
+    return render_page(request, "audits/violation_detail.html", context)
+
+
+class _Source:
+    """The files of a repository at a commit, as far as this host can read them."""
+
+    def __init__(self, repository: Repository, commit: str) -> None:
+        self._commit = commit
+        self._git: GitRepository | None = None
+        self.why_not = "This file's content is absent from the repository's copy."
+        try:
+            self._git = GitRepository(fetching.path_of(repository))
+        except GitError as error:
+            self.why_not = f"The code can't be shown: {error}."
+
+    def read(self, path: str) -> bytes | None:
+        return self._git.read(self._commit, path) if self._git else None
+
+
+def _code(source: _Source, path: str, line: int) -> Code:
+    content = source.read(path)
+    if content is None:
+        return Code(path, line, (), source.why_not)
+    return Code(path, line, excerpt(content, line), "The file has fewer lines than this at that commit.")
+
+
+def _definition(source: _Source, violation: Violation) -> Code | None:
+    path, line = violation.definition_path, violation.definition_line
+    if not path or line is None:
+        return None
+    content = source.read(path)
+    if content is None:
+        return Code(path, line, (), source.why_not)
+    return Code(path, line, definition(content, line), "The file has fewer lines than this at that commit.")
