@@ -5,6 +5,7 @@ twice, by anybody, at any time: states move by conditional UPDATE, and who is to
 """
 
 import logging
+import shutil
 import threading
 import time
 import uuid
@@ -29,7 +30,17 @@ from audits.engine.findings import Progress, Report
 from audits.engine.git import Commit, GitError, GitRepository
 from audits.engine.policy import Policy, PolicyError, parse_policy
 from audits.facts_store import PostgresFactsStore
-from audits.models import IN_FLIGHT, Audit, Lifespan, Repository, Schedule, Sighting, State, Trigger
+from audits.models import (
+    IN_FLIGHT,
+    Audit,
+    Lifespan,
+    Repository,
+    SampleRemoval,
+    Schedule,
+    Sighting,
+    State,
+    Trigger,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +100,10 @@ def cancel(audit: Audit) -> bool:
 
 
 def remove(repository: Repository) -> None:
-    """Delete a repository with all that audits found in it, and its clone. An audit in flight ends without a trace."""
+    """Delete a repository with all that audits found in it, and its clone. An audit in flight ends without a trace.
+
+    The sample is built by the site itself, so its git repository goes, too; and it doesn't come back.
+    """
     with transaction.atomic():
         locked = Repository.objects.select_for_update().filter(pk=repository.pk)
         if not locked.exists():
@@ -101,7 +115,11 @@ def remove(repository: Repository) -> None:
         repository.violations.all().delete()
         repository.audits.all().delete()
         locked.delete()
+        if repository.is_sample:
+            SampleRemoval.objects.create()
     fetching.remove_clone(repository.pk)
+    if repository.is_sample:
+        shutil.rmtree(fetching.sample_path(), ignore_errors=True)
 
 
 # --- The beat: what is due, what was lost

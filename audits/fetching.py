@@ -192,6 +192,11 @@ def clone_path(repository_id: int) -> Path:
     return Path(settings.DATA_DIR) / "clones" / str(repository_id)
 
 
+def sample_path() -> Path:
+    """Where the site builds its sample repository."""
+    return Path(settings.DATA_DIR) / "sample"
+
+
 def path_of(repository: Repository) -> Path:
     """Where the git objects of a repository are on this host: its own place, or that of its clone."""
     return clone_path(repository.pk) if is_url(repository.location) else Path(repository.location)

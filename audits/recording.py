@@ -300,7 +300,7 @@ def _affected(repository_id: int, commit: str, before: Standing, after: Standing
         if old is None:
             around = new.parents | {other for other in on_branch if commit in after.graph[other]}
             return _differing(repository_id, [new.audit_id, *after.ids(around)], is_first=not new.parents)
-        if commit == after.current:
+        if commit == after.current and new.audit_id > old.audit_id:
             return _differing(repository_id, [new.audit_id, old.audit_id], is_first=False)
     elif old is None and after.current == commit and new.parents == {before.current}:
         return _differing(repository_id, [new.audit_id, *after.ids(new.parents)], is_first=False)
