@@ -9,7 +9,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
+from django.utils.timezone import localtime
 from simple_history.admin import SimpleHistoryAdmin
 
 from ids.forms import IDTypeForm
@@ -19,8 +21,8 @@ from ids.models import IDType, IssuedID
 @admin.register(IDType)
 class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
     form = IDTypeForm
-    list_display = ("value", "member", "status", "format", "owner", "issued", "last_issued")
-    list_filter = ("status", "format")
+    list_display = ("value", "member", "status", "owner", "issued", "last_issued")
+    list_filter = ("status",)
     search_fields = ("value", "description", "owner")
     readonly_fields = ("member", "issued", "last_issued", "created_at", "updated_at")
     object_history_list_template = "ids/idtype_admin_history.html"
@@ -68,9 +70,10 @@ class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
     def issued(self, obj: Any) -> int:
         return int(obj.issued_total)
 
-    @admin.display(description="last issued", ordering="last_issued_at", empty_value="never")
-    def last_issued(self, obj: Any) -> Any:
-        return obj.last_issued_at
+    @admin.display(description="last issued", ordering="last_issued_at")
+    def last_issued(self, obj: Any) -> str:
+        moment = obj.last_issued_at
+        return date_format(localtime(moment), "DATETIME_FORMAT") if moment else "never"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]

@@ -52,7 +52,7 @@ class TypeChange:
 
 class IDTypeQuerySet(models.QuerySet["IDType"]):
     def with_figures(self) -> IDTypeQuerySet:
-        """Adds ``issued_total``, ``active_total`` and ``last_issued_at`` to each type, in the same query.
+        """Adds ``issued_total``, ``active_total``, ``last_issued_at`` and ``next_counter``, in the same query.
 
         They come from the counter row and the few tally rows that no lease has folded into it yet, never from the
         issued IDs, and are exact: one statement sees a fold whole or not at all.
@@ -62,6 +62,7 @@ class IDTypeQuerySet(models.QuerySet["IDType"]):
             issued_total=Coalesce(F("counter__issued"), 0) + Coalesce(Sum("tallies__issued"), 0),
             active_total=F("issued_total") - released,
             last_issued_at=Greatest(F("counter__last_issued_at"), Max("tallies__last_issued_at")),
+            next_counter=Coalesce(F("counter__next_counter"), 1),
         )
 
     def matching(self, text: str) -> IDTypeQuerySet:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.core.paginator import Paginator
-from django.db.models import F, OrderBy
+from django.db.models import Count, F, OrderBy
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.http import urlencode
@@ -15,7 +15,7 @@ from django_htmx.http import push_url
 from django_htmx.middleware import HtmxDetails
 
 from ids.forms import TypeFilterForm
-from ids.models import CONTEXT_START_LENGTH, IDType
+from ids.models import CONTEXT_START_LENGTH, IDType, IDTypeQuerySet
 
 TYPES_PER_PAGE: Final = 50
 LATEST_ISSUED: Final = 20
@@ -30,33 +30,47 @@ class HtmxHttpRequest(HttpRequest):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table of types: what it sorts by, and the links and words of its heading."""
+    """A column of the table of types, and the annotation or field that it sorts by, if any."""
 
     name: str
     label: str
     field: str = ""
-    descends_first: bool = False
+    is_number: bool = False
 
-    def is_sorted(self, sort: str) -> bool:
-        return bool(self.field) and sort.removeprefix("-") == self.name
 
-    def next_sort(self, sort: str) -> str:
-        """What a click on the heading sorts by: the other way round when it is already the order."""
-        descends = not sort.startswith("-") if self.is_sorted(sort) else self.descends_first
-        return f"-{self.name}" if descends else self.name
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column's heading: where a click leads, and which way it is sorted now (empty: not by this column)."""
+
+    name: str
+    label: str
+    is_number: bool
+    direction: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChoice:
+    """One choice of the status filter, with the number of types that it would show."""
+
+    value: str
+    label: str
+    count: int
+    is_current: bool
+    query: str
 
 
 COLUMNS: Final = (
     Column("value", "Type", "value"),
-    Column("member", "Member"),
     Column("status", "Status", "status"),
     Column("description", "Description"),
     Column("owner", "Owner", "owner"),
     Column("format", "Format"),
-    Column("issued", "Issued", "issued_total", descends_first=True),
-    Column("active", "Active", "active_total", descends_first=True),
-    Column("last", "Last issued", "last_issued_at", descends_first=True),
+    Column("issued", "Issued", "issued_total", is_number=True),
+    Column("active", "Active", "active_total", is_number=True),
+    Column("last", "Last issued", "last_issued_at", is_number=True),
 )
+SORT_FIELDS: Final = {column.name: column.field for column in COLUMNS if column.field}
 DEFAULT_SORT: Final = "value"
 
 
@@ -66,36 +80,28 @@ def type_list(request: HtmxHttpRequest) -> HttpResponse:
     """All ID types: filter, search, sort and page are in the URL."""
     given = TypeFilterForm(request.GET).given()
     sort = request.GET.get("sort", "")
-    if any(column.is_sorted(sort) for column in COLUMNS):
+    if sort.removeprefix("-") in SORT_FIELDS:
         given["sort"] = sort
     else:
         sort = DEFAULT_SORT
-    types = IDType.objects.matching(given["q"]) if "q" in given else IDType.objects.all()
-    if "status" in given:
-        types = types.filter(status=given["status"])
+    found = IDType.objects.matching(given["q"]) if "q" in given else IDType.objects.all()
+    types = found.filter(status=given["status"]) if "status" in given else found
     pages = Paginator(types.with_figures().order_by(_ordering(sort), "value"), TYPES_PER_PAGE)
     page = pages.get_page(request.GET.get("page"))
     context = {
         "page": page,
         "given": given,
-        "narrowed": "q" in given or "status" in given,
-        "headings": [
-            (
-                column,
-                _query(given, sort=column.next_sort(sort)) if column.field else "",
-                _aria_sort(column, sort),
-            )
-            for column in COLUMNS
-        ],
+        "headings": [_heading(column, sort, given) for column in COLUMNS],
+        "statuses": _status_choices(found, given),
         "previous_query": _query(given, page=str(page.number - 1)),
         "next_query": _query(given, page=str(page.number + 1)),
-        "statuses": IDType.Status.choices,
         "may_add": _may(request, "ids.add_idtype"),
     }
     if request.htmx.target != "idtype-table":
         return render(request, "ids/idtype_list.html", context)
     fragment = render(request, "ids/idtype_list.html#idtype-table", context)
-    return push_url(fragment, request.path + _query(given, page=str(page.number)))
+    # The address bar shows the short form of what was chosen, not every empty field of the form.
+    return push_url(fragment, request.path + _query(given, page=str(page.number)).rstrip("?"))
 
 
 @require_GET
@@ -115,25 +121,38 @@ def type_detail(request: HttpRequest, value: str) -> HttpResponse:
 
 
 def _ordering(sort: str) -> OrderBy:
-    field = F(next(column.field for column in COLUMNS if column.is_sorted(sort)))
+    field = F(SORT_FIELDS[sort.removeprefix("-")])
     # a type that never issued comes last either way
     return field.desc(nulls_last=True) if sort.startswith("-") else field.asc(nulls_last=True)
 
 
-def _aria_sort(column: Column, sort: str) -> str:
-    if not column.is_sorted(sort):
-        return ""
-    return "descending" if sort.startswith("-") else "ascending"
+def _heading(column: Column, sort: str, given: Mapping[str, str]) -> Heading:
+    direction = ""
+    descends_next = column.is_number  # the largest and the latest first
+    if column.name == sort.removeprefix("-"):
+        direction = "descending" if sort.startswith("-") else "ascending"
+        descends_next = direction == "ascending"
+    query = _query(given, sort="-" * descends_next + column.name) if column.field else ""
+    return Heading(column.name, column.label, column.is_number, direction, query)
+
+
+def _status_choices(found: IDTypeQuerySet, given: Mapping[str, str]) -> list[StatusChoice]:
+    counts = dict(found.order_by().values_list("status").annotate(Count("pk")))
+    current = given.get("status", "")
+    return [
+        StatusChoice(value, label, count, value == current, _query(given, status=value))
+        for value, label, count in (
+            ("", "All", sum(counts.values())),
+            *((value, label, counts.get(value, 0)) for value, label in IDType.Status.choices),
+        )
+    ]
 
 
 def _query(given: Mapping[str, str], **changes: str) -> str:
-    """The query string of a choice, without what is the default anyway; never empty, so that it is a link."""
+    """The query string of a choice, without what is the default anyway; it has the "?" even when nothing is left."""
+    defaults = {"sort": DEFAULT_SORT, "page": "1", "status": ""}
     choice = {**given, **changes}
-    if choice.get("sort") == DEFAULT_SORT:
-        del choice["sort"]
-    if choice.get("page") == "1":
-        del choice["page"]
-    return "?" + urlencode(choice)
+    return "?" + urlencode({name: value for name, value in choice.items() if value != defaults.get(name)})
 
 
 def _may(request: HttpRequest, permission: str) -> bool:

@@ -57,7 +57,7 @@ def test_the_list_shows_every_canonical_type(reader: Client) -> None:
     assert len(values(page)) == 12
     for id_type in IDType.objects.all():
         assert f'href="/ids/{id_type.value}/"' in page.text
-        assert f"<code>{id_type.member}</code>" in page.text
+        assert f">{id_type.member}<" in page.text
     assert page.text.startswith("<!doctype html>")
 
 
@@ -70,12 +70,12 @@ def test_a_row_shows_the_figures(some_types: Client) -> None:
     assert "Deprecated" in row and "never" in row and "WEB_HOOK" in row
 
 
-def test_the_list_takes_four_queries_however_many_types_there_are(
+def test_the_list_takes_five_queries_however_many_types_there_are(
     reader: Client, django_assert_num_queries: Any
 ) -> None:
     IDType.objects.bulk_create(IDType(value=f"kind{n}", description="x") for n in range(120))
     for address in (LIST, LIST + "?q=kind&status=active&sort=-last&page=2"):
-        with django_assert_num_queries(4):  # session, user, count, types with figures
+        with django_assert_num_queries(5):  # session, user, count, types with figures, types by status
             reader.get(address)
 
 
@@ -149,14 +149,27 @@ def test_headings_say_the_order_and_link_to_the_next_one(some_types: Client) -> 
     assert 'aria-sort="descending"' in text
     assert 'href="?q=a&amp;sort=issued"' in text  # the other way round
     assert 'href="?q=a"' in text  # by value, which needs no word in the URL
-    assert '<input type="hidden" name="sort" value="-issued" form="idtype-filter">' in text
+    assert '<input type="hidden" form="idtype-search" name="sort" value="-issued">' in text
+
+
+def test_each_status_says_how_many_types_of_the_search_it_has(some_types: Client) -> None:
+    page = some_types.get(LIST + "?q=a&status=retired&sort=-issued&page=1")
+    choices = [(choice.label, choice.count, choice.is_current) for choice in page.context["statuses"]]
+    assert choices == [
+        ("All", 3, False),
+        ("Active", 1, False),
+        ("Deprecated", 1, False),
+        ("Retired", 1, True),
+    ]
+    assert 'href="?q=a&amp;status=active&amp;sort=-issued"' in page.text
+    assert 'href="?q=a&amp;sort=-issued"' in page.text
 
 
 def test_many_types_are_paged_and_keep_the_choice(reader: Client) -> None:
     IDType.objects.bulk_create(IDType(value=f"kind{n:03}", description="x") for n in range(60))
     first = reader.get(LIST + "?q=kind&sort=-value")
     assert len(values(first)) == 50
-    assert "Page 1 of 2" in first.text and 'href="?q=kind&amp;sort=-value&amp;page=2"' in first.text
+    assert "1–50 of 60" in first.text and 'href="?q=kind&amp;sort=-value&amp;page=2"' in first.text
     last = reader.get(LIST + "?q=kind&sort=-value&page=2")
     assert len(values(last)) == 10 and 'href="?q=kind&amp;sort=-value"' in last.text
 
@@ -200,7 +213,7 @@ def test_a_type_page_shows_figures_ids_and_history_in_five_queries(
     assert page.status_code == 200
     assert all(identifier in page.text for identifier in issued[5:])
     assert not any(identifier in page.text for identifier in issued[:5])
-    assert "The latest 20 of 25." in page.text
+    assert "The latest 20 of 25" in page.text
     assert "{&quot;turn&quot;: 24}" in page.text
     assert "Agents &lt;b&gt;" in page.text and "<b>" not in page.text
     assert "Seeded: one of the canonical ID types." in page.text
