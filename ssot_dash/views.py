@@ -36,7 +36,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
         _signer.unsign(token, max_age=WELCOME_SECONDS)
     except signing.BadSignature:
         return render(request, "registration/welcome.html", {"gone": True}, status=410)
-    form = UserCreationForm[User](request.POST or None)
+    form: UserCreationForm[User] = UserCreationForm(request.POST or None)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [WELCOME_LOCK])

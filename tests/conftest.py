@@ -2,7 +2,7 @@
 
 ``pytest`` starts a private PostgreSQL and Valkey in a temporary directory, once, in the process that you started;
 pytest-xdist's workers inherit their addresses and have a database (pytest-django's ``_gw0`` suffix) and a broker
-number each. With DATABASE_URL or BROKER_URL set, those are used instead.
+number (tests/settings.py) each. With DATABASE_URL or BROKER_URL set, those are used instead.
 
 All this is done when this file is imported, because other conftest files may import models.
 """
@@ -23,8 +23,6 @@ from ssot_dash.embedded.errors import CannotStart
 from ssot_dash.embedded.postgres import Postgres
 from ssot_dash.embedded.server import Server
 from ssot_dash.embedded.valkey import Valkey
-
-XDIST_WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # gw0, gw1, ...; unset in the process that starts them
 
 
 def start_servers() -> None:
@@ -48,19 +46,17 @@ def start_servers() -> None:
     for server in servers:
         server.wait_ready()
         os.environ["DATABASE_URL" if isinstance(server, Postgres) else "BROKER_URL"] = server.url
-        if isinstance(server, Valkey):
-            os.environ["SSOT_TEST_BROKER"] = server.url
     os.environ["SSOT_DATA_DIR"] = str(data)
 
 
-if XDIST_WORKER is None:
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    if "DJANGO_SETTINGS_MODULE" in os.environ:
+        pytest.exit("Unset DJANGO_SETTINGS_MODULE: the tests have settings of their own.", returncode=3)
     try:
         start_servers()
     except CannotStart as error:
         pytest.exit(str(error), returncode=3)
-elif private_broker := os.environ.get("SSOT_TEST_BROKER"):
-    os.environ["BROKER_URL"] = f"{private_broker}?virtual_host={1 + int(XDIST_WORKER.removeprefix('gw'))}"
-os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 
 

@@ -1,0 +1,87 @@
+"""Run every check of this repository."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from ssot_dash.embedded import browser
+
+PYTHON_SOURCES = ("audits", "ids", "ssot_dash", "tests", "manage.py")
+CHECKS: dict[str, Sequence[str]] = {
+    "lint": ("-m", "ruff", "check", "--quiet", *PYTHON_SOURCES),
+    "format": ("-m", "ruff", "format", "--check", "--quiet", *PYTHON_SOURCES),
+    "types": ("-m", "mypy"),
+}
+# The import contracts are among the tests (tests/architecture).
+EVERYTHING = ("-n", "auto", "--dist", "worksteal", "-q")
+
+
+class Command(BaseCommand):
+    help = (
+        "Run lint, types and all tests on servers of their own, with a browser. Arguments, if any, are pytest's, and "
+        "then pytest alone runs: test -k title, test tests/ids -x."
+    )
+    requires_system_checks = ()
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Take all arguments for pytest's, without understanding them."""
+        if argv[2:] in (["-h"], ["--help"]):
+            super().run_from_argv(argv)
+        else:
+            self.handle(pytest_arguments=argv[2:])
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("pytest_arguments", nargs="*", help="given to pytest as they are")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if find_spec("pytest") is None:
+            sys.exit(
+                f"The test requirements are not installed in {sys.prefix}. Outside of a virtual environment "
+                "`python3 manage.py test` installs them; here:\n"
+                f"  {sys.executable} -m pip install --require-hashes -r requirements-dev.txt"
+            )
+        get_browser()
+        arguments = options["pytest_arguments"]
+        if arguments:
+            sys.exit(run("tests", ("-m", "pytest", *arguments)))
+        failed = [name for name, command in CHECKS.items() if run(name, command) != 0]
+        if run("tests", ("-m", "pytest", *EVERYTHING)) != 0:
+            failed.append("tests")
+        if failed:
+            sys.exit(f"FAILED: {', '.join(failed)}")
+        print("All checks passed.")
+
+
+def run(name: str, command: Sequence[str]) -> int:
+    """Run one check with this Python in the repository's directory; return its exit code."""
+    print(f"== {name}", flush=True)
+    began = time.monotonic()
+    # The tests choose settings of their own, after they have started servers.
+    environment = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+    code = subprocess.run(
+        [sys.executable, *command], cwd=settings.BASE_DIR, env=environment, check=False
+    ).returncode
+    print(f"== {name}: {'ok' if code == 0 else 'FAILED'}, {time.monotonic() - began:.1f} s", flush=True)
+    return code
+
+
+def get_browser() -> None:
+    """See to a browser. Without one its tests are skipped, and fail with CI=true."""
+    if browser.missing() is None:
+        return
+    if os.geteuid() == 0:
+        log = Path(tempfile.gettempdir()) / "ssot-dash-browser-install.log"
+        print(f"Installing a browser for the tests (apt-get, log: {log}) ...", flush=True)
+        browser.install(log)
+    if reason := browser.missing():
+        print(f"No browser tests: {reason}", flush=True)
