@@ -132,7 +132,8 @@ def due() -> list[Audit]:
     """
     _plan()
     requested = []
-    for repository in Repository.objects.exclude(schedule=Schedule.OFF).filter(next_audit_at__lte=Now()):
+    scheduled = Repository.objects.exclude(schedule=Schedule.OFF)
+    for repository in scheduled.filter(next_audit_at__lte=Now()).order_by("next_audit_at"):
         try:
             audit = _take_slot(repository)
         except DatabaseError:
@@ -189,13 +190,13 @@ def to_dispatch() -> list[int]:
 
     New ones, and the oldest of those whose message is overdue: it may have been lost.
     """
-    queued = Audit.objects.filter(state=State.QUEUED)
+    queued = Audit.objects.filter(state=State.QUEUED).order_by("queued_at", "pk")
     overdue = queued.filter(
         dispatched_at__lt=Now() - Value(timedelta(seconds=settings.SSOT_REDISPATCH_SECONDS))
     )
     wanted = [
         *queued.filter(dispatched_at__isnull=True).values_list("pk", flat=True),
-        *overdue.order_by("pk").values_list("pk", flat=True)[: settings.SSOT_REDISPATCH_BATCH],
+        *overdue.values_list("pk", flat=True)[: settings.SSOT_REDISPATCH_BATCH],
     ]
     return [pk for pk in wanted if mark_dispatched(pk)]
 

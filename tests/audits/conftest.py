@@ -3,12 +3,23 @@
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from audits.models import Repository
+from tests.samples import commit_tree, init_repository
 
 AddRepository = Callable[..., Repository]
+
+
+class Drifting(NamedTuple):
+    """Three commits with 1, 3 and no findings."""
+
+    path: Path
+    first: str
+    second: str
+    third: str
 
 
 @pytest.fixture
@@ -21,3 +32,18 @@ def add_repository() -> AddRepository:
         return Repository.objects.create(**{"name": name, "slug": name, "location": str(location), **fields})
 
     return add
+
+
+@pytest.fixture
+def drifting(tmp_path: Path) -> Drifting:
+    """A git repository in which code names a member that the enum lacks, until the enum gets it."""
+    path = init_repository(tmp_path / "drifting")
+    enum = "from enum import Enum\n\n\nclass IDType(Enum):\n    USER = 'user'\n"
+    use = "from app.ids import IDType\n\n\ndef begin():\n    return IDType.RUN\n"
+    more = use + "\n\ndef end():\n    return IDType.RUN, IDType.THREAD\n"
+    before = {"app/__init__.py": "", "app/ids.py": enum, "app/runs.py": use}
+    first = commit_tree(path, before, "Name runs", 1_700_000_000, [])
+    second = commit_tree(path, before | {"app/runs.py": more}, "End runs, too", 1_700_000_100, [first])
+    mended = before | {"app/ids.py": enum + "    RUN = 'run'\n", "app/runs.py": use}
+    third = commit_tree(path, mended, "Runs are an ID type", 1_700_000_200, [second])
+    return Drifting(path, first, second, third)
