@@ -38,6 +38,7 @@ class ProblemKind(StrEnum):
     """Why the audit could not look at something. A problem is never the same as "found nothing"."""
 
     MISSING_BLOB = "missing-blob"
+    MISSING_OTHER_BLOB = "missing-other-blob"
     TOO_LARGE = "too-large"
     TOO_COMPLEX = "too-complex"
     NEWER_SYNTAX = "newer-syntax"
@@ -45,6 +46,14 @@ class ProblemKind(StrEnum):
     UNSAFE_PATH = "unsafe-path"
     LINK = "link"
     RULE_FAILED = "rule-failed"
+
+    @property
+    def hides_findings(self) -> bool:
+        """Whether there may be findings that the report doesn't have because of it.
+
+        A link's target is looked at in its own place, and what isn't Python source no rule reads.
+        """
+        return self not in {ProblemKind.MISSING_OTHER_BLOB, ProblemKind.LINK, ProblemKind.UNSAFE_PATH}
 
 
 def severity_of(zone: Zone, annotations: Iterable[Annotation]) -> Severity:

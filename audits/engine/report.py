@@ -78,7 +78,11 @@ def _problems(report: Report) -> Iterator[str]:
 def _sums(report: Report) -> Iterator[str]:
     yield f"commit {report.commit}: {_count(report.read, 'file')} read, {report.parsed:,} parsed"
     if not report.findings:
-        yield "No findings." + (" But see what could not be looked at." if report.problems else "")
+        yield "No findings." + (
+            " But see what could not be looked at."
+            if any(p.kind.hides_findings for p in report.problems)
+            else ""
+        )
         return
     severities = Counter(f.severity for f in report.findings)
     zones = Counter(f.zone for f in report.findings)

@@ -131,7 +131,7 @@ class _Listing:
                 self.sources[entry.path] = entry.sha
             elif not repository.has(entry.sha):
                 words = "this copy of the repository lacks the file's contents (not Python source, so no rule needs it)"
-                self._problem(entry, ProblemKind.MISSING_BLOB, words)
+                self._problem(entry, ProblemKind.MISSING_OTHER_BLOB, words)
         self.paths = frozenset(paths)
         self.ignored = _ignored(repository, commit)
 
