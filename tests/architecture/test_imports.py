@@ -22,12 +22,12 @@ BREACHES = {
     "apps": ("ids/models.py", "import audits.models"),
     "audits": ("audits/auditing.py", "import audits.tasks"),
     "rendering": ("audits/templatetags/audit_words.py", "import audits.tasks"),
-    "engine": ("audits/engine/findings.py", "import django.conf"),
+    "engine": ("audits/engine/findings.py", "import django"),
     "engine-layers": ("audits/engine/facts.py", "import audits.engine.codebase"),
     "git": ("audits/views/code.py", "import pygit2"),
     "fetch-child": ("audits/fetch_child.py", "import audits.models"),
     "ids": ("ids/models.py", "import ids.minting"),
-    "formats": ("ids/formats.py", "import django.db"),
+    "formats": ("ids/formats.py", "import django"),
     "embedded": ("ssot_dash/embedded/data.py", "import ssot_dash.settings"),
 }
 

@@ -1,0 +1,82 @@
+"""Safe when nothing is set: one settings file, read from the environment."""
+
+import runpy
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ssot_dash.embedded.data import BASE_DIR
+
+Load = Callable[..., dict[str, Any]]
+VARIABLES = (
+    "SECRET_KEY",
+    "DEBUG",
+    "ALLOWED_HOSTS",
+    "CSRF_TRUSTED_ORIGINS",
+    "SSOT_TLS",
+    "DATABASE_URL",
+    "BROKER_URL",
+)
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
+    """Reads the settings file anew, with only the given variables set and ``tmp_path / "data"`` as data directory."""
+
+    def load_with(**variables: str) -> dict[str, Any]:
+        for name in VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {"SSOT_DATA_DIR": str(tmp_path / "data"), **variables}.items():
+            monkeypatch.setenv(name, value)
+        return runpy.run_path(str(BASE_DIR / "ssot_dash/settings.py"))
+
+    return load_with
+
+
+def test_secret_is_generated_once_for_its_owner_only(load: Load, tmp_path: Path) -> None:
+    first, second = load(), load()
+    assert len(first["SECRET_KEY"]) >= 50
+    assert first["SECRET_KEY"] == second["SECRET_KEY"]
+    assert stat.S_IMODE((tmp_path / "data/secret_key").stat().st_mode) == 0o600
+
+
+def test_secret_of_the_environment_leaves_no_file(load: Load, tmp_path: Path) -> None:
+    assert load(SECRET_KEY="given")["SECRET_KEY"] == "given"
+    assert not (tmp_path / "data/secret_key").exists()
+
+
+def test_debug_is_off_and_only_this_machine_is_answered_by_default(load: Load) -> None:
+    settings = load()
+    assert settings["DEBUG"] is False
+    assert settings["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
+    assert settings["SESSION_COOKIE_HTTPONLY"] is settings["CSRF_COOKIE_HTTPONLY"] is True
+    assert settings["X_FRAME_OPTIONS"] == "DENY"
+
+
+@pytest.mark.parametrize(("value", "secure"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_behind_tls_cookies_are_secure_and_http_is_left(load: Load, value: str, secure: bool) -> None:
+    settings = load(SSOT_TLS=value)
+    assert settings["SESSION_COOKIE_SECURE"] is settings["CSRF_COOKIE_SECURE"] is secure
+    assert settings["SECURE_SSL_REDIRECT"] is secure
+    assert bool(settings["SECURE_HSTS_SECONDS"]) is secure
+    assert (settings["SECURE_PROXY_SSL_HEADER"] == ("HTTP_X_FORWARDED_PROTO", "https")) is secure
+
+
+def test_servers_of_the_environment_are_used(load: Load) -> None:
+    settings = load(
+        DATABASE_URL="postgresql://u:p%40w@/ssot?host=/a%20b/Upper",
+        BROKER_URL="redis+socket:///a%20b/valkey.sock",
+    )
+    database = settings["DATABASES"]["default"]
+    assert (database["NAME"], database["PASSWORD"]) == ("ssot", "p@w")
+    assert database["OPTIONS"]["host"] == "/a b/Upper"
+    assert settings["CELERY_BROKER_URL"] == "redis+socket:///a%20b/valkey.sock"
+
+
+def test_content_security_policy_has_no_way_around(load: Load) -> None:
+    directives = load()["CONTENT_SECURITY_POLICY"]["DIRECTIVES"]
+    sources = {str(source) for values in directives.values() for source in values}
+    assert not [source for source in sources if "unsafe" in source or "*" in source or "http" in source]
