@@ -45,6 +45,10 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "Content is absent",
         "The repository's copy lacks this file's content. Fetch it completely.",
     ),
+    ProblemKind.MISSING_OTHER_BLOB: (
+        "Other content is absent",
+        "The repository's copy lacks content that is not Python source; nothing was to be found there.",
+    ),
     ProblemKind.TOO_LARGE: ("Too large", "The file is over the size limit, so it was not read."),
     ProblemKind.TOO_COMPLEX: ("Too complex", "Parsing took too much time, memory or depth and was stopped."),
     ProblemKind.NEWER_SYNTAX: ("Newer syntax", "Written for a newer Python than the one that audits."),
@@ -69,7 +73,7 @@ def subject_parts(subject: str) -> SubjectParts:
     if "/" in subject or " " in subject:
         return {"where": "", "name": subject}
     parts = subject.split(".")
-    keep = 2 if len(parts) > 2 and parts[-2][:1].isupper() else 1
+    keep = 2 if len(parts) > 1 and parts[-2][:1].isupper() else 1
     return {"where": ".".join(parts[:-keep]), "name": ".".join(parts[-keep:])}
 
 

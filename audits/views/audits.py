@@ -153,4 +153,5 @@ def _changes(end: Literal["introduced_in", "gone_in"], audit: Audit) -> list[Cha
 
 def _phases(timings: Mapping[str, float]) -> list[Phase]:
     longest = max(timings.values(), default=0) or 1
-    return [Phase(name, seconds, round(100 * seconds / longest)) for name, seconds in timings.items()]
+    slowest_first = sorted(timings.items(), key=lambda item: -item[1])
+    return [Phase(name, seconds, round(100 * seconds / longest)) for name, seconds in slowest_first]

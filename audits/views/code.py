@@ -11,6 +11,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 
 CONTEXT_LINES = 9
+BLOCKS = ("class ", "def ", "async def ", "@")
 MAX_DEFINITION_LINES = 60
 MAX_LINES_ABOVE = 300
 MAX_LINE_CHARACTERS = 300
@@ -40,22 +41,27 @@ def excerpt(source: bytes, line: int) -> tuple[Line, ...]:
 
 
 def definition(source: bytes, line: int) -> tuple[Line, ...]:
-    """The block that begins at ``line``: a class or function with its body, cut at 60 lines.
+    """The block that begins at ``line``: a class or function with its body, cut at 60 lines; else the lines after it.
 
     The first line is marked. Empty when the file has no such line.
     """
     lines = _lines(source)
     if not 1 <= line <= len(lines):
         return ()
-    return _highlighted(lines, line, _end_of_block(lines, line), line)
+    if lines[line - 1].lstrip().startswith(BLOCKS):
+        return _highlighted(lines, line, _end_of_block(lines, line), line)
+    return _highlighted(lines, line, min(len(lines), line + 2 * CONTEXT_LINES), line)
 
 
 def _lines(source: bytes) -> list[str]:
     """Lines as the parser counts them: only CR, LF and CRLF end one."""
     text = source.decode(_encoding(source), "replace").removeprefix("\ufeff")
+    lines = re.split(r"\r\n|\r|\n", text)
+    if len(lines) > 1 and not lines[-1]:
+        lines.pop()  # what follows the last line's end is no line
     return [
         line if len(line) <= MAX_LINE_CHARACTERS else line[:MAX_LINE_CHARACTERS] + " …"
-        for line in re.split(r"\r\n|\r|\n", text)
+        for line in lines
     ]
 
 
@@ -99,6 +105,6 @@ def _highlighted(lines: list[str], first: int, last: int, marked: int) -> tuple[
 def _lexing_start(lines: list[str], first: int) -> int:
     """Where to begin: at a definition far above, so that strings are known and a long file takes milliseconds."""
     for number in range(first - MAX_LINES_ABOVE, 1, -1):
-        if lines[number - 1].startswith(("class ", "def ", "async def ", "@")):
+        if lines[number - 1].startswith(BLOCKS):
             return number
     return 1

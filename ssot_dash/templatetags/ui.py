@@ -1,11 +1,12 @@
 """Template tags that every page may use without ``{% load %}``: icons, times, durations, the active entry of a menu."""
 
+import re
 from datetime import UTC, datetime
 
 from django import template
 from django.template.context import RequestContext
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 register = template.Library()
@@ -44,9 +45,11 @@ def when(moment: datetime | None, style: str = "absolute", empty: str = "never")
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them: ``0.4 s``, ``12 s``, ``3 min 5 s``, ``1 h 2 min``."""
+    """Seconds as people say them: ``0.04 s``, ``1.4 s``, ``12 s``, ``3 min 5 s``, ``1 h 2 min``."""
     if seconds is None:
         return "–"
+    if seconds < 1:
+        return f"{seconds:.2f} s"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -57,6 +60,31 @@ def duration(seconds: float | None) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+@register.filter
+def breakable(text: str) -> SafeString:
+    """A path or dotted name that wraps after its separators rather than anywhere."""
+    return format_html_join(
+        SafeString("<wbr>"), "{}", ((part,) for part in re.split(r"(?<=[./_:])(?=.)", text))
+    )
+
+
+@register.filter
+def prose(text: str) -> SafeString:
+    """A docstring as paragraphs: lines joined, ``literals`` as code."""
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
+    return format_html_join("", "<p>{}</p>", ((_with_code(p),) for p in paragraphs if p))
+
+
+def _with_code(text: str) -> SafeString:
+    """Every second piece between double backticks is a literal."""
+    pieces = enumerate(text.split("``"))
+    return format_html_join(
+        "",
+        "{}",
+        ((format_html("<code>{}</code>", piece) if number % 2 else piece,) for number, piece in pieces),
+    )
 
 
 @register.simple_tag(takes_context=True)

@@ -1,0 +1,89 @@
+"""The overview: every repository, its open violations per zone, its last audit."""
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from audits.models import Audit, Repository, State
+from tests.audits.views.conftest import SignIn, Story, fragment
+
+pytestmark = pytest.mark.django_db
+
+
+def test_empty_overview_says_how_to_begin(boss: Client) -> None:
+    page = boss.get("/").content.decode()
+    assert "Add the first repository" in page
+    assert 'href="/add-repository/"' in page
+    assert "load_sample" in page
+
+
+def test_empty_overview_sends_a_viewer_to_an_administrator(viewer: Client) -> None:
+    page = viewer.get("/").content.decode()
+    assert "/add-repository/" not in page
+    assert "Ask an administrator" in page
+
+
+def test_repository_is_shown_with_a_link_for_each_zone_that_has_violations(
+    viewer: Client, story: Story
+) -> None:
+    page = viewer.get("/").content.decode()
+    assert f'<a href="{story.url}violations/?zone=prod">2</a>' in page
+    assert "zone=script" not in page  # none is open there, so there is nothing to follow
+    assert "P0" in page
+    assert "not looked at" in page
+
+
+def test_repository_that_was_never_audited_has_no_zeros(viewer: Client) -> None:
+    Repository.objects.create(name="New", slug="new", location="/srv/new.git")
+    page = viewer.get("/").content.decode()
+    assert "Never audited" in page
+    assert page.count('title="Not audited yet"') == 4
+
+
+def test_failed_audit_shows_why(viewer: Client) -> None:
+    repository = Repository.objects.create(name="New", slug="new", location="/srv/new.git")
+    Audit.objects.create(repository=repository, state=State.FAILED, error_message="No such <branch>.")
+    page = viewer.get("/").content.decode()
+    assert "No such &lt;branch&gt;." in page
+
+
+def test_sample_is_labelled_and_removable_only_by_who_may(viewer: Client, sign_in: SignIn) -> None:
+    Repository.objects.create(name="Parcels", slug="parcels", location="/srv/p.git", is_sample=True)
+    page = viewer.get("/").content.decode()
+    assert "is a sample" in page
+    assert "Remove sample" not in page
+    page = sign_in("delete_repository").get("/").content.decode()
+    assert "Remove sample" in page
+    assert 'action="/repositories/parcels/delete/"' in page
+
+
+def test_list_polls_only_while_an_audit_is_in_flight(viewer: Client, story: Story) -> None:
+    assert "every 3s" not in viewer.get("/").content.decode()
+    Audit.objects.create(repository=story.repository, state=State.RUNNING, files_done=3, files_total=9)
+    page = viewer.get("/").content.decode()
+    assert "every 3s" in page
+    assert "3 of 9" in page
+
+
+def test_fragment_is_the_list_alone_and_a_strange_target_gets_the_page(viewer: Client, story: Story) -> None:
+    part = viewer.get("/", headers=fragment("repository-list")).content.decode()
+    assert part.lstrip().startswith('<div id="repository-list"')
+    page = viewer.get("/", headers=fragment("../secret")).content.decode()
+    assert page.startswith("<!doctype html>")
+
+
+def test_overview_needs_the_same_queries_for_many_repositories(
+    boss: Client, story: Story, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(5):
+        repository = Repository.objects.create(name=f"R{number}", slug=f"r{number}", location="/srv/r.git")
+        Audit.objects.create(repository=repository, state=State.SUCCEEDED, commit_sha=f"{number}" * 40)
+    with django_assert_num_queries(5):  # session, user, repositories, latest audits, open violations
+        boss.get("/")
+
+
+def test_nothing_is_shown_without_signing_in(client: Client, story: Story) -> None:
+    for path in ("/", story.url, story.url + "violations/", "/audits/", "/add-repository/"):
+        response = client.get(path)
+        assert response.status_code == 302
+        assert response.headers["Location"].startswith("/login/")
