@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from audits import auditing, fetching, tasks
 from audits.models import Audit, Repository
 from audits.models.audit import IN_FLIGHT
+from audits.views.figures import unseen_in
 from audits.views.pages import HtmxHttpRequest, wanted_text
 
 
@@ -22,7 +23,13 @@ def audit_now(request: HtmxHttpRequest, slug: str) -> HttpResponse:
         audit = _request(request, repository, rev)
     except fetching.LocationError as error:
         latest = repository.audits.select_related("same_as").first()
-        context = {"repository": repository, "latest_audit": latest, "rev": rev, "panel_error": str(error)}
+        context = {
+            "repository": repository,
+            "latest_audit": latest,
+            "latest_unseen": unseen_in(latest),
+            "rev": rev,
+            "panel_error": str(error),
+        }
         if request.htmx:
             return render(request, "audits/repository_detail.html#audit-panel", context, status=422)
         messages.error(request, str(error))

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from audits.models import Audit, Lifespan, Repository, State
-from audits.views.figures import found_by_rule, merged
+from audits.views.figures import HARMLESS, audit_rows, found_by_rule, merged
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 from audits.views.violation_filter import ViolationFilter
 
@@ -51,6 +51,7 @@ def audit_list(request: HtmxHttpRequest) -> HttpResponse:
             for value, label in (("", "All"), *State.choices)
         ],
         "page": page,
+        "rows": audit_rows(page.object_list),
         "this_query": _query(repository, state, page.number),
         "all_query": _query(repository, ""),
         "previous_query": _query(repository, state, page.number - 1),
@@ -105,6 +106,7 @@ def _result(audit: Audit, page_number: str | None) -> dict[str, Any]:
     rules = found_by_rule(result.counts)
     introduced = _changes("introduced_in", audit)
     gone = _changes("gone_in", audit)
+    kinds = list(result.problems.values_list("kind").annotate(count=Count("pk")).order_by("-count", "kind"))
     page = Paginator(result.problems.all(), PROBLEMS_PER_PAGE).get_page(page_number)
     return {
         "result": result,
@@ -120,9 +122,8 @@ def _result(audit: Audit, page_number: str | None) -> dict[str, Any]:
         "shown_changes": SHOWN_CHANGES,
         "violations_url": reverse("audits:violation-list", args=[audit.repository.slug]),
         "phases": _phases(result.timings),
-        "problem_kinds": result.problems.values_list("kind")
-        .annotate(count=Count("pk"))
-        .order_by("-count", "kind"),
+        "problem_kinds": kinds,
+        "unseen": sum(count for kind, count in kinds if kind not in HARMLESS),
         "page": page,
         "previous_query": f"?page={page.number - 1}#problems",
         "next_query": f"?page={page.number + 1}#problems",

@@ -59,10 +59,7 @@ def _lines(source: bytes) -> list[str]:
     lines = re.split(r"\r\n|\r|\n", text)
     if len(lines) > 1 and not lines[-1]:
         lines.pop()  # what follows the last line's end is no line
-    return [
-        line if len(line) <= MAX_LINE_CHARACTERS else line[:MAX_LINE_CHARACTERS] + " …"
-        for line in lines
-    ]
+    return [line if len(line) <= MAX_LINE_CHARACTERS else line[:MAX_LINE_CHARACTERS] + " …" for line in lines]
 
 
 def _encoding(source: bytes) -> str:

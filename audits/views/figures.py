@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Min
 
-from audits.engine.findings import Zone
-from audits.models import Repository, Violation
+from audits.engine.findings import ProblemKind, Zone
+from audits.models import Audit, AuditProblem, Repository, Violation
+
+# Not looked at either, but no finding can hide there.
+HARMLESS = [kind for kind in ProblemKind if not kind.hides_findings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +84,29 @@ def found_by_rule(counts: Mapping[str, Mapping[str, int]]) -> list[RuleTally]:
     """What an audit counted (its ``counts``: rule to zone to number), most first."""
     tallies = [RuleTally(rule, tally_of(by_zone)) for rule, by_zone in counts.items()]
     return sorted(tallies, key=lambda row: (-row.tally.total, row.rule))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """An audit and how many things it could not look at although findings may be there."""
+
+    audit: Audit
+    unseen: int
+
+
+def audit_rows(audits: Iterable[Audit]) -> list[AuditRow]:
+    """The audits in their order, each with what it could not see. One query."""
+    listed = list(audits)
+    unseen = dict(
+        AuditProblem.objects.filter(audit__in={audit.result.pk for audit in listed})
+        .exclude(kind__in=HARMLESS)
+        .order_by()
+        .values_list("audit_id")
+        .annotate(count=Count("pk"))
+    )
+    return [AuditRow(audit, unseen.get(audit.result.pk, 0)) for audit in listed]
+
+
+def unseen_in(audit: Audit | None) -> int:
+    """How many things an audit could not look at although findings may be there. One query, none without an audit."""
+    return audit_rows([audit])[0].unseen if audit else 0

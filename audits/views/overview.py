@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from audits.models import Audit, Repository
-from audits.views.figures import Tally, merged, open_by_repository
+from audits.views.figures import AuditRow, Tally, audit_rows, merged, open_by_repository
 from audits.views.pages import HtmxHttpRequest, render_page
 
 
@@ -15,19 +15,22 @@ from audits.views.pages import HtmxHttpRequest, render_page
 class RepositoryRow:
     repository: Repository
     tally: Tally
-    latest_audit: Audit | None
+    latest: AuditRow | None
 
 
 def repository_rows() -> list[RepositoryRow]:
-    """Every repository with its open violations and its latest audit, by name. Three queries."""
+    """Every repository with its open violations and its latest audit, by name. Four queries."""
     latest = Audit.objects.filter(repository=OuterRef("pk")).order_by("-id").values("pk")[:1]
     repositories = list(
         Repository.objects.select_related("current_audit").annotate(latest_id=Subquery(latest))
     )
-    audits = Audit.objects.in_bulk([r.latest_id for r in repositories if r.latest_id])
+    audits = Audit.objects.select_related("same_as").filter(
+        pk__in=[r.latest_id for r in repositories if r.latest_id]
+    )
+    latest_rows = {row.audit.repository_id: row for row in audit_rows(audits)}
     tallies = open_by_repository()
     return [
-        RepositoryRow(repository, tallies.get(repository.pk, Tally()), audits.get(repository.latest_id or 0))
+        RepositoryRow(repository, tallies.get(repository.pk, Tally()), latest_rows.get(repository.pk))
         for repository in repositories
     ]
 
@@ -38,7 +41,7 @@ def overview(request: HtmxHttpRequest) -> HttpResponse:
     context = {
         "rows": rows,
         "total": merged(row.tally for row in rows),
-        "anything_in_flight": any(row.latest_audit and row.latest_audit.in_flight for row in rows),
+        "anything_in_flight": any(row.latest and row.latest.audit.in_flight for row in rows),
         "sample": next((row.repository for row in rows if row.repository.is_sample), None),
     }
     return render_page(request, "audits/overview.html", context, partials=("repository-list",))

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from audits.forms import RepositoryForm
 from audits.models import Audit, Repository
-from audits.views.figures import merged, open_by_rule
+from audits.views.figures import audit_rows, merged, open_by_rule
 from audits.views.pages import HtmxHttpRequest, render_page
 from audits.views.violation_filter import ViolationFilter
 from audits.views.violations import groups_of
@@ -36,13 +36,16 @@ def repository_detail(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 
 def _context(repository: Repository, audits: list[Audit]) -> dict[str, Any]:
     latest = audits[0] if audits else None
+    seen = {row.audit.pk: row for row in audit_rows([*audits, *filter(None, [repository.current_audit])])}
     rules = open_by_rule(repository)
     worst = ViolationFilter()
     rows = list(worst.grouped(repository.violations.all())[:WORST_SUBJECTS])
     return {
         "repository": repository,
         "latest_audit": latest,
+        "latest_unseen": seen[latest.pk].unseen if latest else 0,
         "latest_audits": audits,
+        "current_unseen": seen[repository.current_audit.pk].unseen if repository.current_audit else 0,
         "audit_in_flight": latest if latest and latest.in_flight else None,
         "rules": rules,
         "total": merged(row.tally for row in rules),

@@ -15,7 +15,7 @@ from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
 from audits.models import Repository, Violation
 from audits.views.code import Line, definition, excerpt
-from audits.views.figures import Tally
+from audits.views.figures import Tally, unseen_in
 from audits.views.pages import HtmxHttpRequest, render_page
 from audits.views.violation_filter import GROUP_SORTS, PLACE_SORTS, ViolationFilter
 
@@ -55,7 +55,7 @@ class Column:
 
 @require_GET
 def violation_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    repository = get_object_or_404(Repository.objects.select_related("current_audit"), slug=slug)
+    repository = get_object_or_404(Repository.objects.select_related("current_audit__same_as"), slug=slug)
     choice = ViolationFilter.from_query(request.GET)
     violations = repository.violations.all()
     per_page = PLACES_PER_PAGE if choice.flat else GROUPS_PER_PAGE
@@ -65,6 +65,7 @@ def violation_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
         "repository": repository,
         "choice": choice,
         "facets": choice.facets(violations),
+        "unseen": unseen_in(repository.current_audit) if not page.paginator.count else 0,
         "columns": _columns(choice),
         "page": page,
         "groups": [] if choice.flat else _groups(choice, violations, list(page.object_list)),

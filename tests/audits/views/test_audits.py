@@ -76,7 +76,9 @@ def test_list_polls_its_own_page_while_something_is_in_flight(viewer: Client, st
 def test_list_needs_few_queries(
     boss: Client, story: Story, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(4):  # session, user, count, audits with their repositories
+    with django_assert_num_queries(
+        5
+    ):  # session, user, count, audits with their repositories, what they missed
         boss.get("/audits/")
 
 
@@ -131,6 +133,18 @@ def test_audit_without_problems_says_that_it_saw_everything(viewer: Client, stor
     page = viewer.get(f"/audits/{audit.pk}/").content.decode()
     assert "every Python file of the commit was looked at" in page
     assert "No finding" in page
+
+
+def test_what_no_rule_reads_is_listed_without_alarm(viewer: Client, story: Story) -> None:
+    audit = story.audits[-1]
+    for recorded in story.audits:
+        recorded.problems.update(kind="link")
+    page = viewer.get(f"/audits/{audit.pk}/").content.decode()
+    assert "could not be looked at" not in page
+    assert "nothing that a rule reads" in page
+    assert "app/<wbr>huge.<wbr>py" in page
+    for path in ("/", "/audits/", story.url):
+        assert "not looked at" not in viewer.get(path).content.decode()
 
 
 def test_repeated_audit_shows_the_result_that_it_shares(viewer: Client, story: Story) -> None:

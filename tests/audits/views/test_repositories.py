@@ -108,7 +108,9 @@ def test_a_page_and_its_fragment_are_not_mixed_up_by_caches(viewer: Client, stor
 def test_page_needs_few_queries(
     boss: Client, story: Story, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(6):  # session, user, repository, audits, counts by rule, worst subjects
+    with django_assert_num_queries(
+        7
+    ):  # session, user, repository, audits, what they missed, counts by rule, worst subjects
         boss.get(story.url)
 
 
