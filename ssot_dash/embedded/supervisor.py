@@ -74,7 +74,7 @@ class Program:
 class _Watched:
     child: Launchable
     log: LogWatch
-    pause: float = FIRST_PAUSE
+    pause: float = field(default_factory=lambda: FIRST_PAUSE)
     started: float = 0.0
     due: float | None = None  # when to start it again; None: it runs
 

@@ -111,6 +111,7 @@ class _Site:
         reader, writer = os.pipe()
         log = self.logs / "prepare.log"
         output = open_log(log)
+        os.truncate(output, 0)  # if it fails, its log is shown
         command = [sys.executable, os.fspath(BASE_DIR / "manage.py"), "prepare", "--report", str(writer)]
         if not self.options.sample:
             command.append("--no-sample")

@@ -11,8 +11,8 @@ import django
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
-from django.db import connection
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from ssot_dash.views import first_sign_in_path
@@ -30,6 +30,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.report = options["report"]
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            raise CommandError(f"The database can't be reached: {error}") from error
         self.migrate()
         self.collect_static()
         if not options["no_sample"]:
