@@ -209,18 +209,22 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Audits: every limit of the ledger and of fetching -------------------------------------------------------------
 SSOT_MAX_ATTEMPTS = env_int("SSOT_MAX_ATTEMPTS", 3)  # of one audit, when workers die
-SSOT_LEASE_SECONDS = env_int("SSOT_LEASE_SECONDS", 60)  # without a sign of life, before an audit is taken back
+# without a sign of life, before an audit is taken back
+SSOT_LEASE_SECONDS = env_int("SSOT_LEASE_SECONDS", 60)
 SSOT_PULSE_SECONDS = env_int("SSOT_PULSE_SECONDS", 1)  # between two signs of life, which also show progress
 SSOT_REDISPATCH_SECONDS = env_int("SSOT_REDISPATCH_SECONDS", 60)  # before a message counts as lost
 SSOT_REDISPATCH_BATCH = env_int("SSOT_REDISPATCH_BATCH", 50)  # of overdue messages at a time
 SSOT_MAX_FINDINGS = env_int("SSOT_MAX_FINDINGS", 100_000)  # of one audit
-SSOT_LOCAL_ROOTS = env_list("SSOT_LOCAL_ROOTS", "/")  # directories below which local repositories may be audited
-SSOT_GIT_HOSTS = env_list("SSOT_GIT_HOSTS")  # host or host:port with an internal address that may be fetched from
+# directories below which local repositories may be audited
+SSOT_LOCAL_ROOTS = env_list("SSOT_LOCAL_ROOTS", "/")
+# host or host:port with an internal address that may be fetched from
+SSOT_GIT_HOSTS = env_list("SSOT_GIT_HOSTS")
 SSOT_GIT_CA_FILE = os.environ.get("SSOT_GIT_CA_FILE", "")  # certificates to trust besides the system's
 SSOT_FETCH_SECONDS = env_int("SSOT_FETCH_SECONDS", 600)
 SSOT_FETCH_IDLE_SECONDS = env_int("SSOT_FETCH_IDLE_SECONDS", 60)  # while the server sends nothing
 SSOT_FETCH_BYTES = env_int("SSOT_FETCH_BYTES", 2 * 1024**3)  # received, and of the largest file written
-SSOT_FETCH_MEMORY_BYTES = env_int("SSOT_FETCH_MEMORY_BYTES", 4 * 1024**3)  # address space of the fetching process
+# address space of the fetching process
+SSOT_FETCH_MEMORY_BYTES = env_int("SSOT_FETCH_MEMORY_BYTES", 4 * 1024**3)
 SSOT_FETCH_REFS = env_int("SSOT_FETCH_REFS", 20_000)  # branches and tags
 
 LOGGING = {
