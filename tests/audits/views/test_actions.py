@@ -6,7 +6,8 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from audits import tasks
 from audits.models import Audit, Repository, State, Violation
-from tests.audits.views.conftest import SignIn, Story, fragment
+from tests.audits.story import Story
+from tests.audits.views.conftest import SignIn, fragment
 
 pytestmark = pytest.mark.django_db
 

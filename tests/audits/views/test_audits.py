@@ -6,7 +6,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from audits.models import Audit, AuditProblem, State
-from tests.audits.views.conftest import SignIn, Story, fragment
+from tests.audits.story import Story
+from tests.audits.views.conftest import SignIn, fragment
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from audits.models import Audit, Repository, State
-from tests.audits.views.conftest import SignIn, Story, fragment
+from tests.audits.story import Story
+from tests.audits.views.conftest import SignIn, fragment
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from audits.models import Audit, Repository, State
-from tests.audits.views.conftest import BEGAN, POLICY, SignIn, Story, fragment
+from tests.audits.story import BEGAN, POLICY, Story
+from tests.audits.views.conftest import SignIn, fragment
 from tests.samples import commit_tree, init_repository
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from audits.models import Repository, Violation
-from tests.audits.views.conftest import NASTY_PATH, Story, fragment
+from tests.audits.story import NASTY_PATH, Story
+from tests.audits.views.conftest import fragment
 
 pytestmark = pytest.mark.django_db
 
