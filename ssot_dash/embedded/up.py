@@ -86,9 +86,9 @@ class _Site:
         say("Starting the web server, the workers and the scheduler ...")
         web = self._web(environment, listening)
         self.supervisor.start(web)
+        self._wait_for_first_page(web, listening)  # first: on a small machine the others would slow it down
         self.supervisor.start(self._worker(environment))
         self.supervisor.start(self._beat(environment))
-        self._wait_for_first_page(web, listening)
         self._tell(welcome)
 
     def _servers(self) -> dict[str, str]:
@@ -153,7 +153,7 @@ class _Site:
             command=[
                 *(sys.executable, "-m", "gunicorn", "ssot_dash.wsgi:application"),
                 *("--bind", f"fd://{listening.fileno()}"),
-                *("--worker-class", "gthread", "--workers", str(min(max(_cores(), 2), 4))),
+                *("--preload", "--worker-class", "gthread", "--workers", str(min(max(_cores(), 2), 4))),
                 *("--threads", str(_THREADS), "--timeout", "60", "--graceful-timeout", "5"),
                 *("--access-logfile", "-", "--no-control-socket"),
                 *(("--worker-tmp-dir", "/dev/shm") if os.access("/dev/shm", os.W_OK) else ()),  # noqa: S108
