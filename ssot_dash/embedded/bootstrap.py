@@ -157,7 +157,7 @@ class Environment:
 
 def run_pip(pip: Sequence[str], locks: Sequence[Path], log: Path) -> None:
     """Install ``locks`` with a short report of progress; pip's own words go to ``log``. Raises CannotStart."""
-    progress = Progress(sum(_count(lock) for lock in locks))
+    progress = Progress(len(set().union(*(_names(lock) for lock in locks))))
     command = [
         *pip,
         *("install", "--require-hashes", "--no-deps", "--only-binary", ":all:"),
@@ -197,7 +197,7 @@ class Progress:
 
     def read(self, line: str) -> None:
         """Take one line of pip's output."""
-        if line.startswith("Ignoring "):  # a package for other systems
+        if line.startswith(("Ignoring ", "Requirement already satisfied")):  # for other systems; here
             self.total -= 1
         elif collected := re.match(r"(?:Collecting |Processing .*/)([\w.-]+)", line):
             self.found += 1
@@ -220,5 +220,5 @@ def _digest(lock: Path) -> str:
     return hashlib.sha256(lock.read_bytes()).hexdigest()
 
 
-def _count(lock: Path) -> int:
-    return sum("==" in line and not line.startswith((" ", "#")) for line in lock.read_text().splitlines())
+def _names(lock: Path) -> set[str]:
+    return set(re.findall(r"^([\w.-]+)==", lock.read_text(), re.MULTILINE))

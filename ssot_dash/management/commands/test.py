@@ -18,8 +18,8 @@ from ssot_dash.embedded import browser
 
 PYTHON_SOURCES = ("audits", "ids", "ssot_dash", "tests", "manage.py")
 CHECKS: dict[str, Sequence[str]] = {
-    "lint": ("-m", "ruff", "check", "--quiet", *PYTHON_SOURCES),
-    "format": ("-m", "ruff", "format", "--check", "--quiet", *PYTHON_SOURCES),
+    "lint": ("-m", "ruff", "check", "--output-format", "concise", *PYTHON_SOURCES),
+    "format": ("-m", "ruff", "format", "--check", "--output-format", "concise", *PYTHON_SOURCES),
     "types": ("-m", "mypy"),
 }
 # The import contracts are among the tests (tests/architecture).
