@@ -1,0 +1,57 @@
+"""axe-core looks at every page in light and dark, on a desktop and on a phone: names, roles, contrast, landmarks.
+
+``axe/axe.min.js`` is that of the npm package axe-core 4.14.1 (MPL-2.0, see ``axe/LICENSE``).
+"""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+from pytest_django.live_server_helper import LiveServer
+
+from tests.audits.story import Chapter, Story, chapters_at, tell
+from tests.browser.conftest import OpenPage
+from tests.browser.test_shell import paths
+
+AXE = Path(__file__).with_name("axe") / "axe.min.js"
+AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
+
+
+@pytest.fixture(scope="module")
+def chapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Chapter]]:
+    path = tmp_path_factory.mktemp("story") / "repo"
+    return path, chapters_at(path)
+
+
+@pytest.fixture
+def story(live_site: LiveServer, chapters: tuple[Path, list[Chapter]]) -> Story:
+    return tell(*chapters)
+
+
+def complaints(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{page.url}: {violation['help']}: {node['html'][:200]}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def test_axe_is_the_file_that_was_published() -> None:
+    assert hashlib.sha256(AXE.read_bytes()).hexdigest() == AXE_SHA256
+
+
+def test_axe_finds_nothing_on_any_page(any_page: Page, story: Story) -> None:
+    found = []
+    for path in paths(story):
+        any_page.goto(path)
+        found += complaints(any_page)
+    assert not found, "\n".join(found)
+
+
+def test_axe_finds_nothing_on_sign_in(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto("/login/")
+    assert complaints(page) == []
