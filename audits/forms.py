@@ -25,7 +25,8 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             "or an https:// URL that can be read without signing in.",
             "branch": "Empty: the repository's default branch.",
             "schedule": "How often the branch is audited by itself. You can always start an audit by hand.",
-            "policy": "TOML, begins with version = 1. Empty: the default policy.",
+            "policy": "TOML, begins with version = 1; then source_roots, exclude, [zones] and [limits] as needed. "
+            "Empty: the default policy.",
         }
         error_messages = {
             "name": {
@@ -92,6 +93,12 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             except GitError as error:
                 self.add_error("branch", _sentence(error))
         return cleaned
+
+    def focus_first_error(self) -> None:
+        """Put the cursor where something is to be corrected, if anything is."""
+        if first := next((name for name in self.fields if name in self.errors), None):
+            for name, field in self.fields.items():
+                field.widget.attrs["autofocus"] = name == first
 
     def save(self, commit: bool = True) -> Repository:
         if not self.instance.slug:

@@ -78,5 +78,6 @@ def _edit(request: HtmxHttpRequest, repository: Repository, done: str) -> HttpRe
         else:
             messages.success(request, done % repository.name)
             return redirect(repository)
+    form.focus_first_error()
     status = 422 if form.errors else 200
     return render(request, "audits/repository_form.html", {"form": form, "repository": saved}, status=status)

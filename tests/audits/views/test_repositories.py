@@ -1,5 +1,6 @@
 """One repository: its page, adding and editing it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -226,3 +227,13 @@ def test_viewer_may_neither_add_nor_edit(viewer: Client, story: Story, path: str
     assert viewer.get(path).status_code == 403
     assert viewer.post(path, form(story.repository.location, name="Mine")).status_code == 403
     assert list(Repository.objects.values_list("name", flat=True)) == ["Story"]
+
+
+def test_cursor_is_where_something_is_to_be_corrected(sign_in: SignIn, git_path: Path) -> None:
+    client = sign_in("add_repository")
+    focused = re.compile(r'name="(\w+)"[^>]* autofocus')
+    assert focused.findall(client.get("/add-repository/").content.decode()) == ["name"]
+    page = client.post(
+        "/add-repository/", form(git_path, branch="no-such-branch", policy="=")
+    ).content.decode()
+    assert focused.findall(page) == ["branch"]
