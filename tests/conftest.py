@@ -10,18 +10,24 @@ All this is done when this file is imported, because other conftest files may im
 import atexit
 import os
 import shutil
+import signal
+import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import django
 import pytest
+from celery import current_app
 from django.db import connection
 
-from ssot_dash.embedded import binaries
+from ssot_dash.embedded import binaries, processes
+from ssot_dash.embedded.data import BASE_DIR
 from ssot_dash.embedded.errors import CannotStart
 from ssot_dash.embedded.postgres import Postgres
 from ssot_dash.embedded.server import Server
+from ssot_dash.embedded.supervisor import Program
 from ssot_dash.embedded.valkey import Valkey
 
 
@@ -69,3 +75,37 @@ def child_environment(transactional_db: None) -> dict[str, str]:
     name = connection.settings_dict["NAME"]
     address = urlsplit(os.environ["DATABASE_URL"])
     return {**os.environ, "DATABASE_URL": urlunsplit(address._replace(path="/" + quote(str(name))))}
+
+
+@pytest.fixture
+def start_worker(child_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """Starts real Celery workers on this test's database and broker: ``start_worker(concurrency=1, **environment)``.
+
+    Returns when the worker takes messages. Its ``process`` is Celery's main process, ``log`` what it wrote. Messages of
+    other tests are thrown away first; the test that uses this should bear the mark ``celery``.
+    """
+    workers: list[Program] = []
+    current_app.control.purge()
+
+    def start(concurrency: int = 1, **environment: str) -> Program:
+        name = f"worker-{len(workers) + 1}"
+        worker = Program(
+            name=name,
+            command=[
+                *(sys.executable, "-m", "celery", "--app", "ssot_dash.celery", "worker", "--pool", "prefork"),
+                *("--concurrency", str(concurrency), "--hostname", f"{name}@tests", "--loglevel", "INFO"),
+                *("--without-gossip", "--without-mingle"),
+            ],
+            cwd=BASE_DIR,
+            environment={**child_environment, "PYTHONUNBUFFERED": "1", **environment},
+            log=tmp_path / f"{name}.log",
+            stop_signals=((signal.SIGQUIT, 10.0),),
+        )
+        worker.launch()
+        workers.append(worker)
+        assert processes.wait_until(lambda: " ready." in worker.log.read_text(), 60), worker.log.read_text()
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.stop()

@@ -133,7 +133,7 @@ def test_life_of_a_site(start: Callable[..., Site]) -> None:
         in second.stderr
     )
 
-    for word, name in (("gunicorn", "web"), ("celery", "worker"), ("postgres", "PostgreSQL")):
+    for word, name in (("gunicorn", "web"), (" worker ", "worker"), ("postgres", "PostgreSQL")):
         os.kill(site.master(word), signal.SIGKILL)
         site.wait_for(f"{name} ended unexpectedly (SIGKILL); starting it again")
         site.wait_for(f"{name} is running again")
