@@ -57,8 +57,7 @@ class AuditError(Exception):
         self.code = code
 
 
-# --- Asking for an audit, and for its end
-# ----------------------------------------------------------------------------
+# --- Asking for an audit, and for its end -------------------------------------------------------------------
 
 
 def request(
@@ -122,8 +121,7 @@ def remove(repository: Repository) -> None:
         shutil.rmtree(fetching.sample_path(), ignore_errors=True)
 
 
-# --- The beat: what is due, what was lost
-# ----------------------------------------------------------------------------
+# --- The beat: what is due, what was lost -------------------------------------------------------------------
 
 
 def due() -> list[Audit]:
@@ -213,8 +211,7 @@ def not_dispatched(audit_id: int) -> None:
     Audit.objects.filter(pk=audit_id, state=State.QUEUED).update(dispatched_at=None)
 
 
-# --- The lease
-# -------------------------------------------------------------------------------------------------------
+# --- The lease ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +337,7 @@ class _Pulse:
             self._verdict = engine.Cancelled
 
 
-# --- The work
-# --------------------------------------------------------------------------------------------------------
+# --- The work -----------------------------------------------------------------------------------------------
 
 
 def run(audit_id: int) -> None:
@@ -366,6 +362,10 @@ def _end(claim: Claim, pulse: _Pulse) -> None:
     except engine.Cancelled:
         claim.finish(State.CANCELLED)
     except GitError as error:
+        if error.code == "corrupt":
+            fetching.distrust_clone(
+                Audit.objects.select_related("repository").get(pk=claim.audit_id).repository
+            )
         _fail(claim, error.code, str(error))
     except PolicyError as error:
         _fail(claim, "policy", f"the policy can't be used: {error}")

@@ -28,6 +28,10 @@ REFSPECS = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
 CONNECT_SECONDS = 15
 PROGRESS_SECONDS = 0.5
 MAX_REQUEST = 8_192
+CERTIFICATE = (
+    "the server's certificate isn't trusted (or is for another host); SSOT_GIT_CA_FILE can name one to trust"
+)
+REDIRECT = "the server redirects to another host, which is not followed; enter the address that the repository has now"
 AUTHENTICATION = (
     "the server wants a user name and password; only repositories that are open to all can be fetched"
 )
@@ -47,6 +51,11 @@ class Refused(Exception):
 def say(**message: object) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
+
+
+def give_up(refusal: Refused) -> NoReturn:
+    say(error=refusal.code, words=str(refusal))
+    os._exit(1)
 
 
 def is_public(address: str) -> bool:
@@ -107,7 +116,7 @@ class Tunnel:
     def _connect(self, target: str) -> socket.socket:
         host, _, port = target.rpartition(":")
         if host.strip("[]").lower() != self._host or port != str(self._port):
-            raise Refused("redirect", "the server redirects to another host, which is not followed")
+            raise Refused("redirect", REDIRECT)
         try:
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except OSError as error:
@@ -130,23 +139,25 @@ class Tunnel:
         raise Refused("unreachable", f"{self._host}:{self._port} can't be reached ({reason})")
 
     def _carry(self, client: socket.socket, server: socket.socket) -> None:
-        ends = {client: server, server: client}
-        while True:
-            ready, _, _ = select.select(list(ends), [], [], self._idle_seconds)
+        """Pass bytes both ways until both ends have said that they are done."""
+        other = {client: server, server: client}
+        speaking = [client, server]
+        while speaking:
+            ready, _, _ = select.select(speaking, [], [], self._idle_seconds)
             if not ready:
-                raise Refused(
-                    "too-slow",
-                    f"the server sent nothing for {self._idle_seconds:g} s (SSOT_FETCH_IDLE_SECONDS)",
-                )
+                words = f"the server sent nothing for {self._idle_seconds:g} s (SSOT_FETCH_IDLE_SECONDS)"
+                raise Refused("too-slow", words)
             for end in ready:
                 data = end.recv(1 << 16)
                 if not data:
-                    return
+                    speaking.remove(end)
+                    other[end].shutdown(socket.SHUT_WR)
+                    continue
                 if end is server:
                     self._bytes_left -= len(data)
                     if self._bytes_left < 0:
                         raise Refused("too-large", f"more than {self._max_bytes:,} bytes (SSOT_FETCH_BYTES)")
-                ends[end].sendall(data)
+                other[end].sendall(data)
 
 
 class Callbacks(pygit2.RemoteCallbacks):
@@ -157,6 +168,12 @@ class Callbacks(pygit2.RemoteCallbacks):
     def credentials(self, *_: object) -> NoReturn:
         raise Refused("authentication", AUTHENTICATION)
 
+    def certificate_check(self, certificate: None, valid: bool, host: bytes) -> bool:
+        if not valid:
+            # libgit2 1.9 waits for ever when it closes a refused connection that goes through a proxy.
+            give_up(Refused("certificate", CERTIFICATE))
+        return valid
+
     def transfer_progress(self, stats: pygit2.remotes.TransferProgress) -> None:
         now = time.monotonic()
         if now - self._said_at >= PROGRESS_SECONDS:
@@ -164,10 +181,22 @@ class Callbacks(pygit2.RemoteCallbacks):
             say(done=stats.indexed_objects, total=stats.total_objects)
 
 
+def open_clone(directory: str) -> pygit2.Repository:
+    """The bare repository in a directory, made when there is none."""
+    try:
+        repository = pygit2.init_repository(directory, bare=True)
+        targets = [repository.references[name].target for name in repository.references]
+        is_sound = all(target in repository for target in targets if isinstance(target, pygit2.Oid))
+    except (KeyError, ValueError, pygit2.GitError):
+        is_sound = False
+    if not is_sound:
+        raise Refused("damaged", "the clone on this server is damaged")
+    return repository
+
+
 def fetch(order: dict[str, Any], tunnel: Tunnel) -> None:
     """Bring branches and tags of ``order["url"]`` into the bare repository at ``order["directory"]``."""
-    repository = pygit2.init_repository(order["directory"], bare=True)
-    repository.config["http.followRedirects"] = "false"
+    repository = open_clone(order["directory"])
     remote = repository.remotes.create_anonymous(order["url"])
     heads = remote.list_heads(callbacks=Callbacks(), proxy=tunnel.url)
     names = [str(head.name) for head in heads]
@@ -186,20 +215,18 @@ def fetch(order: dict[str, Any], tunnel: Tunnel) -> None:
 def explain(error: Exception) -> Refused:
     """The words for what libgit2 raised. Never a URL: only what went wrong."""
     text = " ".join(re.sub(r"[^ -~]", " ", str(error)).split())[:200]
+    if isinstance(error, MemoryError) or "memory" in text or "malloc" in text:
+        return Refused("too-large", "more memory was needed than SSOT_FETCH_MEMORY_BYTES allows")
+    if "File too large" in text:
+        return Refused("too-large", "a pack is larger than SSOT_FETCH_BYTES allows")
     if "status code: 404" in text:
         return Refused("not-found", "the server knows no repository at this address, or it isn't open to all")
     if "status code: 401" in text or "status code: 403" in text or "authentication" in text:
         return Refused("authentication", AUTHENTICATION)
-    if "certificate" in text.lower() or "SSL" in text:
-        return Refused(
-            "certificate", f"the server's certificate isn't trusted ({text}); see SSOT_GIT_CA_FILE"
-        )
-    if isinstance(error, MemoryError) or "out of memory" in text:
-        return Refused("too-large", "more memory was needed than SSOT_FETCH_MEMORY_BYTES allows")
-    if "File too large" in text:
-        return Refused("too-large", "a pack is larger than SSOT_FETCH_BYTES allows")
+    if "SSL" in text:
+        return Refused("certificate", f"no secure connection ({text})")
     if "redirect" in text:
-        return Refused("redirect", "the server redirects to another address; enter that one")
+        return Refused("redirect", REDIRECT)
     return Refused("fetch-failed", text or type(error).__name__)
 
 
@@ -223,6 +250,8 @@ def main() -> None:
     for level in (ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL, ConfigLevel.PROGRAMDATA):
         # Somebody's ~/.gitconfig could rewrite URLs or name helpers to run.
         pygit2.settings.search_path[level] = ""
+    pygit2.settings.server_connect_timeout = 1000 * CONNECT_SECONDS
+    pygit2.settings.server_timeout = 5000
     if order["ca_file"]:
         pygit2.settings.set_ssl_cert_locations(order["ca_file"], None)
     tunnel = Tunnel(
@@ -236,9 +265,8 @@ def main() -> None:
         fetch(order, tunnel)
     except Exception as error:  # noqa: BLE001 (the one that started this process shall get words for all of them)
         refusal = tunnel.refusal or (error if isinstance(error, Refused) else explain(error))
-        say(error=refusal.code, words=str(refusal))
-    else:
-        say(fetched=True)
+        give_up(refusal)
+    say(fetched=True)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,7 @@ class FetchError(Exception):
         self.code = code
 
 
-# --- Checks of what people enter
-# -------------------------------------------------------------------------------------
+# --- Checks of what people enter ----------------------------------------------------------------------------
 
 
 def is_url(location: str) -> bool:
@@ -184,8 +183,7 @@ def check_revision(text: str) -> str:
     return text
 
 
-# --- Where the objects are
-# -------------------------------------------------------------------------------------------
+# --- Where the objects are ----------------------------------------------------------------------------------
 
 
 def clone_path(repository_id: int) -> Path:
@@ -209,8 +207,13 @@ def remove_clone(repository_id: int) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-# --- Fetching
-# --------------------------------------------------------------------------------------------------------
+def distrust_clone(repository: Repository) -> None:
+    """Have the next fetch replace a clone in which objects turned out to be missing or broken."""
+    if is_url(repository.location):
+        (clone_path(repository.pk) / _URL_FILE).unlink(missing_ok=True)
+
+
+# --- Fetching -----------------------------------------------------------------------------------------------
 
 
 def fetch(url: str, clone: Path, *, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
@@ -234,9 +237,8 @@ def fetch(url: str, clone: Path, *, progress: Callable[[int, int], None] = lambd
             _run_child(url, clone, deadline, progress)
             return
         except FetchError as error:
-            if error.code != "fetch-failed":
+            if error.code != "damaged":
                 raise
-            # Perhaps the clone itself is damaged: a fresh one will show.
     fresh = clone.with_name(f"{clone.name}.{uuid.uuid4().hex}")
     try:
         _run_child(url, fresh, deadline, progress)

@@ -17,14 +17,8 @@ from audits import lifespans
 from audits.engine.findings import Finding, Problem, ProblemKind
 from audits.models import Audit, AuditProblem, Lifespan, Repository, Sighting, State, Violation
 
-# With one of these the audit could not look into a file. (A link or an unsafe path is no file of the project at all.)
-COULD_NOT_LOOK = (
-    ProblemKind.MISSING_BLOB,
-    ProblemKind.TOO_LARGE,
-    ProblemKind.TOO_COMPLEX,
-    ProblemKind.NEWER_SYNTAX,
-    ProblemKind.NOT_TEXT,
-)
+# With one of these the audit could not look into a file.
+COULD_NOT_LOOK = [kind for kind in ProblemKind if kind.hides_findings and kind != ProblemKind.RULE_FAILED]
 # Nor can other rules look into a file that this rule names.
 UNPARSEABLE = "unparseable"
 
@@ -115,8 +109,7 @@ def _settle(audit: Audit, is_ancestor: lifespans.IsAncestor, tip: str | None, *,
     _update_places(moved)
 
 
-# --- Which audit counts for which commit, and which commit is the current one
-# ----------------------------------------
+# --- Which audit counts for which commit, and which commit is the current one -------------------------------
 
 
 def _standing(repository: Repository, without: Audit | None = None) -> Standing:
@@ -165,8 +158,7 @@ def _current(
     return found or lifespans.furthest(standing.graph, lambda _: True, standing.order)
 
 
-# --- What the audit saw
-# ----------------------------------------------------------------------------------------------
+# --- What the audit saw -------------------------------------------------------------------------------------
 
 
 def _store_problems(audit: Audit, problems: Iterable[Problem]) -> None:
@@ -273,8 +265,7 @@ def _update_places(moved: dict[int, list[int]]) -> None:
             )
 
 
-# --- What follows for violations and their lifespans
-# -----------------------------------------------------------------
+# --- What follows for violations and their lifespans --------------------------------------------------------
 
 
 def _rename(old: Result | None, new: Result) -> None:

@@ -29,10 +29,10 @@ class Audit(models.Model):
     """One run over (repository, commit, policy, engine). The row is the truth; a message only carries its id.
 
     States move by conditional UPDATE (queued -> running -> succeeded | failed | cancelled; the last three are final).
-    ``lease_token`` fences writes: whoever lost the lease writes nothing more. ``same_as`` points to an earlier audit with
-    the same key, whose result this one shares. ``audited_parents`` are the commits that a succeeded audit's commit is
-    compared with: its nearest ancestors that were audited too, whenever that was. While an audit waits for another
-    attempt, ``error_message`` says why the last one ended.
+    ``lease_token`` fences writes: whoever lost the lease writes nothing more. ``same_as`` points to an earlier audit
+    with the same key, whose result this one shares. ``audited_parents`` are the commits that a succeeded audit's
+    commit is compared with: its nearest ancestors that were audited too, whenever that was. While an audit waits for
+    another attempt, ``error_message`` says why the last one ended.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="audits")
@@ -66,7 +66,9 @@ class Audit(models.Model):
     audited_parents = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     policy_digest = models.CharField(max_length=64, blank=True)
     engine_version = models.CharField(max_length=32, blank=True)
-    same_as = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="repeats")
+    same_as = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="repeats"
+    )
     files_read = models.PositiveIntegerField(default=0)
     files_parsed = models.PositiveIntegerField(default=0)
     findings_count = models.PositiveIntegerField(default=0)

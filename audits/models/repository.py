@@ -29,8 +29,8 @@ class Repository(models.Model):
     """A local path or an https URL, a branch, a policy and a schedule.
 
     ``current_audit`` is the audit that the open violations reflect: of all successful audits the one whose commit is
-    furthest along the branch, whatever the order in which audits arrived. ``next_audit_at`` is kept by the dispatcher: to
-    change a repository's schedule, save ``schedule`` and nothing else.
+    furthest along the branch, whatever the order in which audits arrived. ``next_audit_at`` is kept by the
+    dispatcher: to change a repository's schedule, save ``schedule`` and nothing else.
     """
 
     name = models.CharField(max_length=100, unique=True)

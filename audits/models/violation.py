@@ -11,10 +11,10 @@ from audits.models.repository import Repository
 class Violation(models.Model):
     """One (rule, subject, path, scope, ordinal) of a repository, open or gone at the repository's current audit.
 
-    It is open when the current audit saw it, and also when that audit could not look at its file (see its problems) and
-    nothing says that it is gone: then ``latest_audit`` is an earlier one. Line, column, message and annotations are those
-    of its latest sighting along the branch. A violation that was seen only outside the branch is not open and has no
-    lifespans.
+    It is open when the current audit saw it, and also when that audit could not look at its file (see its problems)
+    and nothing says that it is gone: then ``latest_audit`` is an earlier one. Line, column, message and annotations
+    are those of its latest sighting along the branch. A violation that was seen only outside the branch is not open
+    and has no lifespans.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="violations")
@@ -39,7 +39,9 @@ class Violation(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["repository", "fingerprint"], name="one_violation_per_fingerprint")
+            models.UniqueConstraint(
+                fields=["repository", "fingerprint"], name="one_violation_per_fingerprint"
+            )
         ]
         indexes = [
             models.Index(fields=["repository", "is_open", "rule", "subject"], name="violations_by_subject"),
@@ -73,8 +75,8 @@ class Sighting(models.Model):
 class Lifespan(models.Model):
     """From the audited commit that has the violation and whose audited parents lack it, to the one where it is gone.
 
-    ``gone_in`` is empty while it is open. Computed from sightings and ancestry (``audits.lifespans``), so it doesn't depend
-    on the order in which audits arrived. A violation that left and came back has several.
+    ``gone_in`` is empty while it is open. Computed from sightings and ancestry (``audits.lifespans``), so it doesn't
+    depend on the order in which audits arrived. A violation that left and came back has several.
     """
 
     violation = models.ForeignKey(Violation, on_delete=models.CASCADE, related_name="lifespans")

@@ -1,4 +1,6 @@
-"""The ledger: requests, claims, leases, ends; what is due and what was lost. With real repositories and the real engine."""
+"""The ledger: requests, claims, leases, ends; what is due and what was lost. With real repositories and the real
+engine.
+"""
 
 import threading
 import time
@@ -69,14 +71,19 @@ def rows() -> tuple[int, ...]:
     return tuple(model.objects.count() for model in (Violation, Sighting, Lifespan, AuditProblem))
 
 
-# --- Asking for an audit ---------------------------------------------------------------------------------------------
+# --- Asking for an audit ------------------------------------------------------------------------------------
 
 
 def test_a_request_queues_an_audit(repository: Repository) -> None:
     user = User.objects.create_user("ada")
     audit, created = auditing.request(repository, " v1.0 ", user=user)
     assert created
-    assert (audit.state, audit.rev, audit.trigger, audit.requested_by) == (State.QUEUED, "v1.0", Trigger.CLICK, user)
+    assert (audit.state, audit.rev, audit.trigger, audit.requested_by) == (
+        State.QUEUED,
+        "v1.0",
+        Trigger.CLICK,
+        user,
+    )
 
 
 def test_nobody_in_particular_may_ask(repository: Repository) -> None:
@@ -105,7 +112,9 @@ def test_fifty_clicks_at_once_make_one_audit(repository: Repository) -> None:
     assert {audit.pk for audit, _ in answers} == {Audit.objects.get().pk}
 
 
-def test_other_repositories_have_their_own_audits(repository: Repository, add_repository: AddRepository) -> None:
+def test_other_repositories_have_their_own_audits(
+    repository: Repository, add_repository: AddRepository
+) -> None:
     auditing.request(repository)
     assert auditing.request(add_repository("/elsewhere"))[1]
 
@@ -122,7 +131,7 @@ def test_a_removed_repository_has_no_audits(repository: Repository) -> None:
         auditing.request(repository)
 
 
-# --- Running one -----------------------------------------------------------------------------------------------------
+# --- Running one --------------------------------------------------------------------------------------------
 
 
 def test_a_run_ends_in_a_result(repository: Repository, drifting: Drifting) -> None:
@@ -264,7 +273,9 @@ def test_a_missing_revision_says_so(repository: Repository) -> None:
     assert "'v9'" in audit.error_message
 
 
-def test_too_many_findings_are_refused_with_the_limit(repository: Repository, drifting: Drifting, settings: Any) -> None:
+def test_too_many_findings_are_refused_with_the_limit(
+    repository: Repository, drifting: Drifting, settings: Any
+) -> None:
     settings.SSOT_MAX_FINDINGS = 2
     audit = audited(repository, drifting.second)
     assert (audit.state, audit.error_code) == (State.FAILED, "too-many-findings")
@@ -280,13 +291,15 @@ def test_a_failed_audit_leaves_the_last_result_in_place(repository: Repository, 
     assert (repository.current_audit, rows()) == (good, before)
 
 
-# --- What goes wrong in the middle -----------------------------------------------------------------------------------
+# --- What goes wrong in the middle --------------------------------------------------------------------------
 
 Audited = Callable[..., Report]
 
 
 @pytest.fixture
-def in_the_middle(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Callable[[Progress], None]], None]], None]:
+def in_the_middle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[Callable[[Callable[[Progress], None]], None]], None]:
     """Has something done while the engine works; it gets the callback by which the engine tells its progress."""
     audit = engine.audit
 
@@ -357,7 +370,9 @@ def test_progress_is_shown_while_it_runs(repository: Repository, in_the_middle: 
     assert shown == [(State.RUNNING, "Reading and parsing", 5, 9, 7)]
 
 
-def test_who_lost_the_lease_writes_nothing_more(repository: Repository, drifting: Drifting, in_the_middle: Any) -> None:
+def test_who_lost_the_lease_writes_nothing_more(
+    repository: Repository, drifting: Drifting, in_the_middle: Any
+) -> None:
     """The first worker was thought dead; the second one finishes before the first one comes back."""
     workers = []
 
@@ -366,7 +381,9 @@ def test_who_lost_the_lease_writes_nothing_more(repository: Repository, drifting
         if len(workers) == 1:
             Audit.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
             auditing.reap()
-            other = threading.Thread(target=lambda: (auditing.run(Audit.objects.get().pk), connection.close()))
+            other = threading.Thread(
+                target=lambda: (auditing.run(Audit.objects.get().pk), connection.close())
+            )
             other.start()
             other.join()
 
@@ -391,7 +408,10 @@ def test_a_pulse_extends_the_lease(repository: Repository, in_the_middle: Any) -
 def test_a_cancelled_audit_whose_worker_died_ends_cancelled(repository: Repository) -> None:
     audit, _ = auditing.request(repository)
     Audit.objects.update(
-        state=State.RUNNING, attempts=1, cancel_requested=True, lease_until=timezone.now() - timedelta(seconds=1)
+        state=State.RUNNING,
+        attempts=1,
+        cancel_requested=True,
+        lease_until=timezone.now() - timedelta(seconds=1),
     )
     auditing.reap()
     audit.refresh_from_db()
@@ -471,7 +491,7 @@ def test_a_repository_removed_while_it_is_audited_leaves_nothing(
     assert rows() == (0, 0, 0, 0)
 
 
-# --- The beat --------------------------------------------------------------------------------------------------------
+# --- The beat -----------------------------------------------------------------------------------------------
 
 
 def lost(repository: Repository, attempts: int, seconds_ago: int = 1) -> Audit:
@@ -533,7 +553,9 @@ def test_what_runs_is_not_dispatched_again(repository: Repository) -> None:
     assert auditing.to_dispatch() == []
 
 
-def test_a_long_queue_is_not_dispatched_again_as_a_whole(add_repository: AddRepository, settings: Any) -> None:
+def test_a_long_queue_is_not_dispatched_again_as_a_whole(
+    add_repository: AddRepository, settings: Any
+) -> None:
     settings.SSOT_REDISPATCH_BATCH = 2
     audits = [auditing.request(add_repository("/x"))[0].pk for _ in range(5)]
     assert auditing.to_dispatch() == audits
@@ -622,7 +644,7 @@ def test_one_repository_that_fails_holds_up_no_other(
     assert bad.next_audit_at < timezone.now()
 
 
-# --- Removing --------------------------------------------------------------------------------------------------------
+# --- Removing -----------------------------------------------------------------------------------------------
 
 
 def test_a_removed_repository_leaves_no_rows_and_no_clone(
