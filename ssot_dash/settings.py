@@ -121,8 +121,8 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": dj_database_url.config(
-        default="postgresql:///ssot_dash", conn_max_age=60, conn_health_checks=True
+    "default": dj_database_url.parse(
+        os.environ.get("DATABASE_URL") or "postgresql:///ssot_dash", conn_max_age=60, conn_health_checks=True
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -175,7 +175,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # --- Celery: PostgreSQL rows are the truth, messages only carry a row id, so results are not kept -----------------
-CELERY_BROKER_URL = os.environ.get("BROKER_URL", "redis://localhost:6379/0")
+CELERY_BROKER_URL = os.environ.get("BROKER_URL") or "redis://localhost:6379/0"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

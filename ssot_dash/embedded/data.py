@@ -46,7 +46,8 @@ def prepare_environment(arguments: Sequence[str], environment: MutableMapping[st
         environment.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     else:
         for name, value in DataDirectory(configured(environment)).servers().items():
-            environment.setdefault(name, value)
+            if not environment.get(name):
+                environment[name] = value
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Start the whole site on this machine."""
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
@@ -19,7 +19,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="where the site serves (default: 8000)")
+        parser.add_argument("--port", type=port, default=8000, help="where the site serves (default: 8000)")
         parser.add_argument(
             "--host", default="127.0.0.1", help="the address it listens on (default: 127.0.0.1)"
         )
@@ -39,3 +39,10 @@ class Command(BaseCommand):
             )
         except CannotStart as error:
             sys.exit(str(error))
+
+
+def port(text: str) -> int:
+    """A port number of the command line."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ArgumentTypeError(f"{text!r} is not a port: choose a number from 1 to 65535")
+    return int(text)
