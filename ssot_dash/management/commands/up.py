@@ -39,6 +39,11 @@ class Command(BaseCommand):
             )
         except CannotStart as error:
             sys.exit(str(error))
+        except PermissionError as error:
+            sys.exit(
+                f"{error.filename} belongs to another user ({error.strerror}). "
+                "Start as the user who started before, or choose another directory: up --data DIR"
+            )
 
 
 def port(text: str) -> int:
