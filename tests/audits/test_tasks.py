@@ -1,0 +1,404 @@
+"""Messages are only a doorbell: without a broker nothing is lost, and with a real worker that is killed nothing either."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from audits import auditing, tasks
+from audits.models import Audit, BlobFacts, Lifespan, Repository, Schedule, State, Violation
+from ssot_dash.celery import app
+from tests.audits.conftest import AddRepository, Drifting
+from tests.samples import commit_tree, init_repository
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def empty_queue() -> Iterator[None]:
+    app.control.purge()
+    yield
+    app.control.purge()
+
+
+def waiting_messages() -> int:
+    with app.connection_for_read() as broker:
+        return int(broker.default_channel.client.llen("celery"))
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+# --- The doorbell ----------------------------------------------------------------------------------------------------
+
+
+def test_a_message_is_sent_once_the_row_is_committed(add_repository: AddRepository) -> None:
+    with transaction.atomic():
+        audit, _ = auditing.request(add_repository("/x"))
+        tasks.dispatch_after_commit(audit)
+        assert waiting_messages() == 0
+    assert waiting_messages() == 1
+    audit.refresh_from_db()
+    assert audit.dispatched_at is not None
+
+
+def test_a_request_that_is_rolled_back_rings_no_bell(add_repository: AddRepository) -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        audit, _ = auditing.request(add_repository("/x"))
+        tasks.dispatch_after_commit(audit)
+        raise RuntimeError
+    assert waiting_messages() == 0
+
+
+def test_the_beat_rings_for_what_is_due_or_was_lost_and_only_once(add_repository: AddRepository) -> None:
+    add_repository("/due", schedule=Schedule.DAILY, next_audit_at=timezone.now() - timedelta(hours=1))
+    Audit.objects.create(
+        repository=add_repository("/lost"),
+        state=State.RUNNING,
+        attempts=1,
+        lease_until=timezone.now() - timedelta(seconds=1),
+    )
+    Audit.objects.create(
+        repository=add_repository("/forgotten"), dispatched_at=timezone.now() - timedelta(seconds=61)
+    )
+    Audit.objects.create(repository=add_repository("/waiting"), dispatched_at=timezone.now())
+    tasks.dispatch_due()
+    assert waiting_messages() == 3
+    tasks.dispatch_due()
+    assert waiting_messages() == 3
+
+
+def test_without_a_broker_a_click_is_answered_and_the_beat_rings_later(
+    add_repository: AddRepository, child_environment: dict[str, str]
+) -> None:
+    repository = add_repository("/x")
+    click = f"""
+        import django
+        django.setup()
+        from audits import auditing, tasks
+        from audits.models import Repository
+        audit, created = auditing.request(Repository.objects.get(pk={repository.pk}))
+        tasks.dispatch_after_commit(audit)
+        tasks.dispatch_due()
+        print("answered", created)
+    """
+    environment = child_environment | {"BROKER_URL": "redis://127.0.0.1:1/0"}
+    answer = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(click)],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert answer.stdout == "answered True\n"
+    audit = Audit.objects.get()
+    assert (audit.state, audit.dispatched_at) == (State.QUEUED, None)
+    tasks.dispatch_due()
+    assert waiting_messages() == 1
+
+
+def test_a_step_of_the_beat_that_fails_does_not_stop_the_others(
+    add_repository: AddRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reap() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nothing FROM nowhere")
+
+    monkeypatch.setattr(auditing, "reap", reap)
+    add_repository("/due", schedule=Schedule.DAILY)
+    tasks.dispatch_due()
+    assert waiting_messages() == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError()])
+def test_what_celery_would_stop_its_worker_for_never_leaves_the_task(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def run(audit_id: int) -> None:
+        raise error
+
+    monkeypatch.setattr(auditing, "run", run)
+    tasks.run_audit(1)
+
+
+# --- A real worker ---------------------------------------------------------------------------------------------------
+
+
+class Workers:
+    """Celery workers on this test's database and broker, in short leases; the test is their beat."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._environment = environment | {"SSOT_LEASE_SECONDS": "3", "SSOT_REDISPATCH_SECONDS": "5"}
+        self._log = log
+        self.running: list[psutil.Popen] = []
+
+    def start(self) -> psutil.Popen:
+        command = [sys.executable, "-m", "celery", "-A", "ssot_dash", "worker", "--concurrency", "2"]
+        name = f"w{len(self.running)}@test"
+        with self._log.open("ab") as log:
+            worker = psutil.Popen(
+                [*command, "--without-gossip", "--without-mingle", "--hostname", name, "--loglevel", "INFO"],
+                env=self._environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.running.append(worker)
+        until(lambda: f"{name} ready" in self._log.read_text())
+        return worker
+
+    def kill(self, worker: psutil.Popen) -> None:
+        """The worker with all its processes, at once, as the kernel or an operator in a hurry does it."""
+        processes = [worker, *worker.children(recursive=True)]
+        for process in processes:
+            process.send_signal(signal.SIGKILL)
+        worker.wait()
+        self.running.remove(worker)
+
+    def pool(self, worker: psutil.Popen) -> list[psutil.Process]:
+        return [p for p in worker.children() if "parse_child" not in " ".join(p.cmdline())]
+
+    def stop(self) -> None:
+        for worker in list(self.running):
+            self.kill(worker)
+
+
+@pytest.fixture
+def workers(child_environment: dict[str, str], tmp_path: Path) -> Iterator[Workers]:
+    workers = Workers(child_environment, tmp_path / "worker.log")
+    workers.start()
+    yield workers
+    workers.stop()
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose audit takes a while: 600 files, of which each tenth names a missing member."""
+    path = init_repository(tmp_path_factory.mktemp("large") / "large")
+    enum = "from enum import Enum\n\n\nclass IDType(Enum):\n    USER = 'user'\n"
+    files = {"app/__init__.py": "", "app/ids.py": enum}
+    for number in range(600):
+        body = "".join(
+            f"def f{n}(a, b={number}):\n    return [a + b * {n}, {{a: b}}]\n\n\n" for n in range(150)
+        )
+        use = "from app.ids import IDType\n\nRUN = IDType.RUN\n" if number % 10 == 0 else ""
+        files[f"app/m{number}.py"] = use + body
+    commit_tree(path, files, "Much code", 1_700_000_000, [])
+    return path
+
+
+@contextmanager
+def beat(seconds: float = 0.3) -> Iterator[None]:
+    """Calls the dispatcher as Celery's beat does, only more often."""
+    ended = threading.Event()
+
+    def tick() -> None:
+        try:
+            while not ended.wait(seconds):
+                tasks.dispatch_due()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def result(repository: Repository) -> tuple[object, ...]:
+    """All that an audit leaves behind, without ids and times."""
+    repository.refresh_from_db()
+    audit = repository.current_audit
+    assert audit is not None
+    return (
+        (
+            audit.commit_sha,
+            audit.counts,
+            audit.findings_count,
+            audit.problems_count,
+            audit.files_read,
+            audit.files_parsed,
+        ),
+        set(audit.sightings.values_list("violation__fingerprint", "line", "column")),
+        set(
+            repository.violations.values_list(
+                "fingerprint", "subject", "path", "line", "message", "is_open", "zone"
+            )
+        ),
+        sorted(
+            Lifespan.objects.filter(violation__repository=repository).values_list(
+                "violation__fingerprint", "introduced_in__commit_sha", "gone_in__commit_sha"
+            )
+        ),
+    )
+
+
+def undisturbed(repository: Repository) -> tuple[object, ...]:
+    BlobFacts.objects.all().delete()
+    audit, _ = auditing.request(repository)
+    auditing.run(audit.pk)
+    BlobFacts.objects.all().delete()
+    return result(repository)
+
+
+def start(repository: Repository) -> Audit:
+    audit, created = auditing.request(repository)
+    assert created
+    tasks.dispatch_after_commit(audit)
+    return audit
+
+
+def ended(audit: Audit) -> bool:
+    audit.refresh_from_db()
+    return not audit.in_flight
+
+
+def in_the_middle_of_parsing() -> bool:
+    return 0 < BlobFacts.objects.count() < 500
+
+
+@pytest.mark.celery
+@pytest.mark.parametrize("victim", ["worker", "its children", "its parsers"])
+def test_an_audit_whose_worker_is_killed_ends_with_the_same_result(
+    workers: Workers, large: Path, add_repository: AddRepository, victim: str
+) -> None:
+    expected = undisturbed(add_repository(large))
+    repository = add_repository(large)
+    (worker,) = workers.running
+    audit = start(repository)
+    until(in_the_middle_of_parsing)
+    if victim == "worker":
+        workers.kill(worker)
+        workers.start()
+    elif victim == "its children":
+        for child in workers.pool(worker):
+            child.send_signal(signal.SIGKILL)
+    else:
+        for process in worker.children(recursive=True):
+            if "parse_child" in " ".join(process.cmdline()):
+                process.send_signal(signal.SIGKILL)
+    with beat():
+        until(lambda: ended(audit))
+    assert (audit.state, audit.error_message) == (State.SUCCEEDED, "")
+    assert audit.attempts == (1 if victim == "its parsers" else 2)
+    assert result(repository) == expected
+
+
+@pytest.mark.celery
+def test_another_worker_takes_over_from_one_that_is_gone(
+    workers: Workers, large: Path, add_repository: AddRepository
+) -> None:
+    expected = undisturbed(add_repository(large))
+    repository = add_repository(large)
+    audit = start(repository)
+    until(in_the_middle_of_parsing)
+    first = workers.running[0]
+    workers.start()
+    workers.kill(first)
+    with beat():
+        until(lambda: ended(audit))
+    assert (audit.state, audit.attempts) == (State.SUCCEEDED, 2)
+    assert result(repository) == expected
+
+
+@pytest.mark.celery
+def test_a_worker_that_is_killed_leaves_no_parsers_behind(
+    workers: Workers, large: Path, add_repository: AddRepository
+) -> None:
+    start(add_repository(large))
+    until(in_the_middle_of_parsing)
+    (worker,) = workers.running
+    parsers = [p for p in worker.children(recursive=True) if "parse_child" in " ".join(p.cmdline())]
+    assert parsers
+    for process in (worker, *workers.pool(worker)):
+        process.send_signal(signal.SIGKILL)
+    until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in parsers))
+
+
+@pytest.mark.celery
+def test_messages_that_got_lost_are_sent_again(
+    workers: Workers, drifting: Drifting, add_repository: AddRepository
+) -> None:
+    audits = []
+    for _ in range(20):
+        audit, _ = auditing.request(add_repository(drifting.path, branch="main"))
+        audits.append(audit)
+        # As if the broker had lost what was sent a while ago.
+        Audit.objects.filter(pk=audit.pk).update(dispatched_at=timezone.now() - timedelta(minutes=2))
+    with beat():
+        until(lambda: all(ended(audit) for audit in audits))
+    assert {audit.state for audit in audits} == {State.SUCCEEDED}
+
+
+@pytest.mark.celery
+def test_a_message_that_arrives_twice_is_worked_on_once(
+    workers: Workers, drifting: Drifting, add_repository: AddRepository
+) -> None:
+    audit, _ = auditing.request(add_repository(drifting.path), drifting.second)
+    for _ in range(10):
+        tasks.run_audit.delay(audit.pk)
+    until(lambda: ended(audit))
+    until(lambda: waiting_messages() == 0)
+    audit.refresh_from_db()
+    assert (audit.state, audit.attempts) == (State.SUCCEEDED, 1)
+    assert Violation.objects.count() == 3
+
+
+@pytest.mark.celery
+def test_a_running_audit_is_cancelled_from_another_process(
+    workers: Workers, large: Path, add_repository: AddRepository
+) -> None:
+    repository = add_repository(large)
+    audit = start(repository)
+    until(in_the_middle_of_parsing)
+    assert auditing.cancel(audit)
+    until(lambda: ended(audit))
+    assert audit.state == State.CANCELLED
+    assert not repository.violations.exists()
+    (worker,) = workers.running
+    until(lambda: not any("parse_child" in " ".join(p.cmdline()) for p in worker.children(recursive=True)))
+
+
+@pytest.mark.celery
+def test_a_file_that_breaks_parsers_does_not_break_the_worker(
+    workers: Workers, tmp_path: Path, add_repository: AddRepository
+) -> None:
+    path = init_repository(tmp_path / "evil")
+    files = {
+        "evil.py": "x = " + "-" * 10_000 + "1\n",
+        "deep.py": "(" * 5_000 + ")" * 5_000,
+        "good.py": "x = 1\n",
+    }
+    commit_tree(path, files, "Evil", 1_700_000_000, [])
+    (worker,) = workers.running
+    before = {p.pid for p in workers.pool(worker)}
+    audit = start(add_repository(path))
+    until(lambda: ended(audit))
+    assert audit.state == State.SUCCEEDED
+    assert (audit.files_read, audit.problems_count + audit.findings_count > 0) == (3, True)
+    assert {p.pid for p in workers.pool(worker)} == before
