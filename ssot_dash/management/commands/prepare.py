@@ -66,7 +66,7 @@ class Command(BaseCommand):
         if loaded.exists():  # once: whoever removes the sample wants it gone
             return
         self.tell("say", "Loading the sample repository ...")
-        call_command("load_sample")
+        call_command("load_sample", unless_removed=True)
         loaded.touch()
 
     def tell(self, word: str, text: str) -> None:

@@ -1,0 +1,96 @@
+"""Builds the sample repository in git objects, and has it audited, so that a first visitor sees every page alive."""
+
+import shutil
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import FileMode
+
+from audits import auditing, fetching
+from audits.models import Repository, SampleRemoval, State, Trigger
+from audits.sample_story import FIRST_COMMIT, STORY, Step
+
+NAME, SLUG, BRANCH = "Tidepool", "tidepool", "main"
+_MAIL = "{}@tidepool.example"
+
+
+def load(*, unless_removed: bool = False) -> Repository | None:
+    """The sample repository, built and audited; what is there already stays as it is.
+
+    With ``unless_removed``, None when somebody removed it before. Audits run here and now, one after the other.
+    """
+    if unless_removed and SampleRemoval.objects.exists():
+        return None
+    commits = build(fetching.sample_path())
+    repository, _ = Repository.objects.get_or_create(
+        slug=SLUG,
+        is_sample=True,
+        defaults={"name": NAME, "location": str(fetching.sample_path()), "branch": BRANCH},
+    )
+    SampleRemoval.objects.all().delete()
+    for step in STORY:
+        if step.audited:
+            _audit(repository, commits[step.name])
+    return repository
+
+
+def _audit(repository: Repository, commit: str) -> None:
+    if repository.audits.filter(commit_sha=commit, state=State.SUCCEEDED).exists():
+        return
+    audit, created = auditing.request(repository, commit, Trigger.SAMPLE)
+    if created:
+        auditing.run(audit.pk)
+
+
+def build(path: Path) -> dict[str, str]:
+    """The story as a bare repository at ``path``: the commit id of each step. The same ids wherever it is built.
+
+    Built beside its place and then moved there, so that a half-built one is never seen.
+    """
+    draft = path.with_name(f"{path.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    git = pygit2.init_repository(str(draft), bare=True, initial_head=BRANCH)
+    commits: dict[str, str] = {}
+    trees: dict[str, dict[str, str]] = {}
+    before: tuple[str, ...] = ()
+    for step in STORY:
+        parents = step.parents or before
+        files: dict[str, str] = dict(trees[parents[0]]) if parents else {}
+        # A merged branch is one step in this story, so merging it is making its change again.
+        for changes in (*(_step(parent).files for parent in parents[1:]), step.files):
+            _apply(files, changes)
+        trees[step.name] = files
+        commits[step.name] = _commit(git, step, files, [commits[parent] for parent in parents])
+        before = (step.name,)
+    git.references.create(f"refs/heads/{BRANCH}", commits[STORY[-1].name], force=True)
+    if path.exists():
+        shutil.rmtree(draft)
+    else:
+        draft.rename(path)
+    return commits
+
+
+def _step(name: str) -> Step:
+    return next(step for step in STORY if step.name == name)
+
+
+def _apply(files: dict[str, str], changes: Mapping[str, str | None]) -> None:
+    for path, text in changes.items():
+        if text is None:
+            del files[path]
+        else:
+            files[path] = text
+
+
+def _commit(git: pygit2.Repository, step: Step, files: dict[str, str], parents: list[str]) -> str:
+    index = pygit2.Index()
+    for name, text in files.items():
+        index.add(pygit2.IndexEntry(name, git.create_blob(text.encode()), FileMode.BLOB))
+    time = datetime.fromisoformat(FIRST_COMMIT) + timedelta(minutes=step.at)
+    mail = _MAIL.format(step.author.split()[0].lower())
+    signature = pygit2.Signature(step.author, mail, int(time.timestamp()), 0)
+    oid = git.create_commit(None, signature, signature, step.message, index.write_tree(git), list(parents))
+    return str(oid)

@@ -1,0 +1,90 @@
+"""The sample repository: its story, and what audits make of it."""
+
+from pathlib import Path
+
+import pygit2
+import pytest
+from django.core.management import call_command
+
+from audits import auditing, sample
+from audits.models import Audit, Repository, State, Violation
+from audits.sample_story import STORY, TRACKER
+
+
+@pytest.fixture
+def data_dir(settings: object, tmp_path: Path) -> Path:
+    settings.DATA_DIR = tmp_path  # type: ignore[attr-defined]
+    return tmp_path
+
+
+@pytest.fixture
+def loaded(transactional_db: None, data_dir: Path) -> Repository:
+    repository = sample.load()
+    assert repository is not None
+    return repository
+
+
+def test_it_is_the_same_wherever_it_is_built(tmp_path: Path) -> None:
+    assert sample.build(tmp_path / "one") == sample.build(tmp_path / "another")
+
+
+def test_the_merge_keeps_what_both_sides_did(tmp_path: Path) -> None:
+    commits = sample.build(tmp_path / "repo")
+    tree = pygit2.Repository(str(tmp_path / "repo"))[commits["merge"]].peel(pygit2.Tree)
+    assert "tidepool/api/export.py" in tree
+    assert "tidepool/clock.py" not in tree
+    assert b"tidepool.clock" not in tree["tidepool/bookings/service.py"].data
+
+
+def test_the_history_has_a_tracker_and_test_results(tmp_path: Path) -> None:
+    commits = sample.build(tmp_path / "repo")
+    repository = pygit2.Repository(str(tmp_path / "repo"))
+    closed = repository[commits["closed"]].peel(pygit2.Tree)
+    assert "Mission accomplished: 6/6" in closed[TRACKER].data.decode()
+    assert closed["reports/junit-after.xml"].data.count(b"<failure") == 1
+    assert TRACKER not in repository[commits["archive"]].peel(pygit2.Tree)
+
+
+def test_audits_tell_the_story(loaded: Repository) -> None:
+    audits = list(loaded.audits.order_by("id"))
+    assert [audit.state for audit in audits] == [State.SUCCEEDED] * len(audits)
+    assert [audit.findings_count for audit in audits] == [0, 4, 7, 9, 11, 5, 7]
+    run = Violation.objects.filter(repository=loaded, subject="tidepool.core.ids.IDType.RUN")
+    assert run.count() == 6
+    assert not run.filter(is_open=True).exists()
+    typo = Violation.objects.get(repository=loaded, member="CONECTION")
+    assert (typo.is_open, typo.hint) == (True, "Did you mean CONNECTION?")
+    wrong = Violation.objects.get(repository=loaded, member="HEALTHY")
+    assert wrong.hint == "tidepool.metrics.health.Status has HEALTHY: wrong import?"
+
+
+def test_every_kind_of_mark_is_to_be_seen(loaded: Repository) -> None:
+    marks = {mark for marks in Violation.objects.values_list("annotations", flat=True) for mark in marks}
+    assert marks >= {"guarded", "import_time", "type_checking_only"}
+    assert set(Violation.objects.values_list("rule", flat=True)) == {
+        "missing-member",
+        "unresolved-import",
+        "unparseable",
+    }
+
+
+def test_loading_again_changes_nothing(loaded: Repository) -> None:
+    before = set(Audit.objects.values_list("pk", flat=True))
+    call_command("load_sample")
+    assert set(Audit.objects.values_list("pk", flat=True)) == before
+    assert Repository.objects.get().is_sample
+
+
+def test_loading_goes_on_where_it_was_interrupted(loaded: Repository) -> None:
+    Audit.objects.filter(pk=loaded.audits.latest("id").pk).update(state=State.FAILED)
+    sample.load()
+    assert loaded.audits.filter(state=State.SUCCEEDED).count() == sum(step.audited for step in STORY)
+
+
+def test_once_removed_it_comes_back_only_when_asked_for(loaded: Repository, data_dir: Path) -> None:
+    auditing.remove(loaded)
+    assert not (data_dir / "sample").exists()
+    call_command("load_sample", unless_removed=True)
+    assert not Repository.objects.exists()
+    call_command("load_sample")
+    assert Repository.objects.get().is_sample
