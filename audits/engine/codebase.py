@@ -1,96 +1,29 @@
-"""Facts of one tree -> modules, and what a dotted name means in them.
-
-A module is identified by its path. Absolute imports are looked up as Python would: from the policy's source roots,
-and from the folder that holds the importing file's topmost package (what a test runner or a started script puts on
-``sys.path``).
-"""
+"""Facts of one tree -> what a dotted name means in each of its modules."""
 
 import builtins
-import posixpath
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
-
-import msgspec
-import pathspec
+from collections.abc import Iterator
 
 from audits.engine.facts import CLASS, FROM, IMPORT, IMPORT_TOP, OPAQUE, STAR, Class, Expr, Facts, Import
+from audits.engine.modules import Modules, Tree
 from audits.engine.policy import Policy
+from audits.engine.targets import (
+    NOTHING,
+    UNKNOWN,
+    UNKNOWN_ONLY,
+    ClassTarget,
+    External,
+    Missing,
+    ModuleTarget,
+    Target,
+    Targets,
+)
 
 # What Python puts into every module.
-MODULE_ATTRIBUTES = frozenset(
+_MODULE_ATTRIBUTES = frozenset(
     {"__name__", "__file__", "__doc__", "__package__", "__spec__", "__loader__", "__path__", "__cached__",
      "__builtins__", "__dict__", "__annotations__"}
 )  # fmt: skip
 _BUILTINS = frozenset(dir(builtins))
-_STUBS = (".pyi", ".pyx", ".pxd", ".so", ".pyd", ".c", ".cpp", ".rs", ".ipynb", ".proto")
-
-
-class Target(Protocol):
-    """What a dotted name can mean: a ``ModuleTarget``, ``ClassTarget``, ``External``, ``Missing`` or ``Unknown``."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleTarget:
-    """A module of the tree: a file's path, or a folder's path with a trailing slash for a namespace package."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClassTarget:
-    """A class of the tree: its file's path and its index in that file's facts."""
-
-    path: str
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class External:
-    """Something outside the tree, by its dotted name as far as it was written."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A first-party module or name that isn't there: the dotted name, and the module it isn't in (empty: no such
-    module)."""
-
-    name: str
-    module: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Something that the text doesn't tell: a function, a value, a name of a dynamic module."""
-
-
-UNKNOWN = Unknown()
-Targets = frozenset[Target]
-_UNKNOWN_ONLY: Targets = frozenset({UNKNOWN})
-_NOTHING: Targets = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """The paths of a commit: parsed ones with facts, the rest by name (stubs and extensions exist without facts).
-
-    ``ignored`` are the patterns of the root ``.gitignore``: a module that git ignores is made by a build, not missing.
-    """
-
-    facts: Mapping[str, Facts]
-    paths: frozenset[str]
-    ignored: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _Folders:
-    """Which folders hold what, for looking modules up."""
-
-    with_python: set[str] = field(default_factory=set)
-    packages: set[str] = field(default_factory=set)
 
 
 class Codebase:
@@ -99,203 +32,59 @@ class Codebase:
     def __init__(self, tree: Tree, policy: Policy) -> None:
         self.facts = tree.facts
         self.policy = policy
-        self._paths = tree.paths
-        self._ignored = pathspec.GitIgnoreSpec.from_lines(tree.ignored)
-        self._folders = self._read_folders()
-        self._roots = tuple("" if r in {".", ""} else r.strip("/") + "/" for r in policy.source_roots)
-        self._base: dict[str, str] = {}
-        self._modules: dict[tuple[str, str], str | None] = {}
+        self.modules = Modules(tree, policy)
         self._names: dict[tuple[str, str], Targets] = {}
         self._bindings: dict[tuple[str, int], Targets] = {}
         self._open: set[tuple[str, object]] = set()
         self._cycles = 0
-        self._first_party: dict[tuple[str, str], bool] = {}
-        self._confirmed = self._confirmed_namespaces()
-
-    # --- modules ---------------------------------------------------------------------------------------------------
-
-    def _read_folders(self) -> _Folders:
-        folders = _Folders()
-        for path in self._paths:
-            folder, _, name = path.rpartition("/")
-            folder = folder + "/" if folder else ""
-            if name in {"__init__.py", "__init__.pyi"}:
-                folders.packages.add(folder)
-            if name.endswith((".py", *_STUBS)):
-                while folder not in folders.with_python:
-                    folders.with_python.add(folder)
-                    folder = _parent(folder)
-        return folders
-
-    def base(self, path: str) -> str:
-        """The folder that holds the topmost package of a file: "" or a path with a trailing slash."""
-        folder = path[: path.rfind("/") + 1]
-        found = self._base.get(folder)
-        if found is None:
-            found = folder
-            while found and found in self._folders.packages:
-                found = _parent(found)
-            self._base[folder] = found
-        return found
 
     def dotted(self, path: str) -> str:
-        """The dotted name of a module, as its longest source root sees it."""
-        root = max((r for r in self._roots if path.startswith(r)), key=len, default="")
-        name = path[len(root) :].removesuffix("/").removesuffix(".py").removesuffix("/__init__")
-        return name.replace("/", ".")
-
-    def find(self, dotted: str, importer: str) -> str | None:
-        """The path of an absolutely named module as ``importer`` sees it; None when it isn't in the tree."""
-        base = self.base(importer)
-        key = (base, dotted)
-        if key not in self._modules:
-            relative = dotted.replace(".", "/")
-            self._modules[key] = self._first_in(relative, dict.fromkeys((*self._roots, base)))
-        return self._modules[key]
-
-    def _first_in(self, relative: str, roots: Mapping[str, None]) -> str | None:
-        """Regular packages and modules win over namespace packages, as in Python's own path search."""
-        namespace = None
-        for root in roots:
-            found = self._at(root + relative)
-            if found is not None and not found.endswith("/"):
-                return found
-            namespace = namespace or found
-        return namespace
-
-    def _at(self, stem: str) -> str | None:
-        """The module at a path without its suffix."""
-        package = stem + "/__init__.py"
-        if package in self._paths:
-            return package
-        if stem + ".py" in self._paths:
-            return stem + ".py"
-        if stem + "/" in self._folders.with_python:
-            return stem + "/"
-        return None
-
-    def _is_elsewhere(self, stem: str) -> bool:
-        """Whether something other than Python source stands for a module: a stub, an extension, a built file."""
-        if any(stem + suffix in self._paths for suffix in _STUBS):
-            return True
-        folder, _, name = stem.rpartition("/")
-        prefix = f"{folder}/{name}." if folder else f"{name}."
-        if any(prefix + tail in self._paths for tail in ("cpython.so",)):
-            return True
-        return self._ignored.match_file(stem + ".py") or self._ignored.match_file(stem + "/__init__.py")
-
-    def submodule(self, module: str, name: str) -> str | None:
-        """The path of ``name`` inside a package, None when the module is no package or has no such part."""
-        folder = _folder_of(module)
-        return self._at(folder + name) if folder is not None else None
-
-    def has_built_part(self, module: str, name: str) -> bool:
-        """Whether a package has a part that isn't Python source here: a stub, an extension, a file that a build
-        makes."""
-        folder = _folder_of(module)
-        return folder is not None and self._is_elsewhere(folder + name.replace(".", "/"))
-
-    def is_first_party(self, dotted: str, importer: str) -> bool:
-        """Whether the top name of an absolute import belongs to this tree and to nothing that is installed beside
-        it."""
-        top = dotted.partition(".")[0]
-        key = (self.base(importer), top)
-        if key not in self._first_party:
-            self._first_party[key] = self._owns(top, importer)
-        return self._first_party[key]
-
-    def _owns(self, top: str, importer: str) -> bool:
-        found = self.find(top, importer)
-        if found is None or (top in sys.stdlib_module_names and not found.startswith(top + "/")):
-            return False
-        # A plain folder gives way to an installed package of the same name (alembic/, docker/, redis/ are common),
-        # so it only counts when imports of it are seen to arrive here.
-        return not found.endswith("/") or found in self._confirmed
-
-    def _confirmed_namespaces(self) -> set[str]:
-        confirmed = set()
-        for path, facts in self.facts.items():
-            for item in facts.imports:
-                top, _, rest = item.module.partition(".")
-                if item.level or top in sys.stdlib_module_names:
-                    continue
-                found = self.find(top, path)
-                if found is None or not found.endswith("/") or found in confirmed:
-                    continue
-                if self._arrives(item, rest, path):
-                    confirmed.add(found)
-        return confirmed
-
-    def _arrives(self, item: Import, rest: str, path: str) -> bool:
-        if rest:
-            return self.find(item.module, path) is not None
-        return (
-            item.name is not None
-            and item.name != "*"
-            and self.find(f"{item.module}.{item.name}", path) is not None
-        )
+        """The dotted name of a module."""
+        return self.modules.dotted(path)
 
     # --- imports ---------------------------------------------------------------------------------------------------
 
     def imported_module(self, path: str, item: Import) -> Target:
         """The module that an import statement names: a module, something external, unknown or missing."""
-        if item.level:
-            return self._relative(path, item)
-        if not self.is_first_party(item.module, path):
-            return External(item.module)
-        return self._walk(path, item.module)
+        return self.modules.imported(path, item)
 
-    def _walk(self, path: str, dotted: str) -> Target:
-        """A first-party dotted module name, part by part, so that the first absent part is named."""
-        found = self.find(dotted, path)
-        if found is not None:
-            return ModuleTarget(found)
-        known, _, rest = dotted.partition(".")
-        module = self.find(known, path)
-        while module is not None and rest:
-            part, _, rest = rest.partition(".")
-            inner = self.submodule(module, part)
-            if inner is None:
-                return self._absent(module, part, f"{known}.{part}")
-            module, known = inner, f"{known}.{part}"
-        return ModuleTarget(module) if module is not None else Missing(dotted)
+    def imported_name(self, path: str, item: Import, module: Target) -> Targets:
+        """What ``from module import name`` brings."""
+        assert item.name is not None
+        if isinstance(module, ModuleTarget) and module.path == path:
+            return self._own_part(path, item.name)
+        return self.attribute(module, item.name)
 
-    def _absent(self, module: str, part: str, dotted: str) -> Target:
-        facts = self.facts.get(module)
-        if self.has_built_part(module, part) or (facts is None and not module.endswith("/")):
-            return UNKNOWN
-        if facts is not None and facts.dynamic and "__path__" in facts.names:
-            return UNKNOWN
-        return Missing(dotted)
+    def _own_part(self, path: str, name: str) -> Targets:
+        """What a module imports from itself: a submodule (``from . import name``), or what else it has bound."""
+        facts = self.facts[path]
+        others = tuple(c for c in facts.names.get(name, ()) if not self._is_from_itself(path, facts, c, name))
+        if others:
+            return self._bound(path, name, others)
+        if not path.endswith("__init__.py"):
+            return UNKNOWN_ONLY  # something that stood there before
+        return self._beyond_names(path, name)
 
-    def _relative(self, path: str, item: Import) -> Target:
-        folder = path[: path.rfind("/") + 1]
-        for _ in range(item.level - 1):
-            if not folder:
-                return Missing("." * item.level + item.module)
-            folder = _parent(folder)
-        stem = folder + item.module.replace(".", "/")
-        if not item.module:
-            found: str | None = folder + "__init__.py" if folder + "__init__.py" in self._paths else folder
-        else:
-            found = self._at(stem)
-        if found is not None:
-            return ModuleTarget(found)
-        if self._is_elsewhere(stem):
-            return UNKNOWN
-        return Missing(self.dotted(stem + "/"))
+    def _is_from_itself(self, path: str, facts: Facts, candidate: int, name: str) -> bool:
+        if candidate == OPAQUE or facts.bindings[candidate].kind != FROM:
+            return False
+        item = facts.imports[facts.bindings[candidate].index]
+        return item.name == name and self.imported_module(path, item) == ModuleTarget(path)
 
     # --- names -----------------------------------------------------------------------------------------------------
 
     def name(self, module: str, name: str) -> Targets:
-        """What ``module.name`` can mean, submodules included; ``Missing`` when the module has no such name."""
+        """What ``module.name`` can mean, submodules included; ``Missing`` when the module has no such name.
+
+        Nothing at all when re-exports only lead round in a circle.
+        """
         key = (module, name)
         found = self._names.get(key)
         if found is None:
             if ("name", key) in self._open:
                 # A cycle of re-exports: this way round it adds nothing.
                 self._cycles += 1
-                return _NOTHING
+                return NOTHING
             self._open.add(("name", key))
             cycles = self._cycles
             found = self._look_up(module, name)
@@ -308,65 +97,80 @@ class Codebase:
     def _look_up(self, module: str, name: str) -> Targets:
         facts = self.facts.get(module)
         if facts is not None and facts.error is None and name in facts.names:
-            candidates = facts.names[name]
-            if candidates:
-                return self._union(module, candidates)
-            return _UNKNOWN_ONLY
-        inner = self.submodule(module, name)
+            return self._bound(module, name, facts.names[name])
+        return self._beyond_names(module, name)
+
+    def _beyond_names(self, module: str, name: str) -> Targets:
+        """What a module can have under a name that its text doesn't bind."""
+        inner = self.modules.submodule(module, name)
         if inner is not None:
             return frozenset({ModuleTarget(inner)})
+        facts = self.facts.get(module)
         if facts is None and not module.endswith("/"):
-            return _UNKNOWN_ONLY
+            return UNKNOWN_ONLY
         if facts is not None and (facts.error is not None or facts.dynamic):
-            return _UNKNOWN_ONLY
-        if name in MODULE_ATTRIBUTES or self.has_built_part(module, name):
-            return _UNKNOWN_ONLY
-        if facts is not None and (found := self._through_stars(module, facts, name)) is not None:
+            return UNKNOWN_ONLY
+        if name in _MODULE_ATTRIBUTES or self.modules.has_built_part(module, name):
+            return UNKNOWN_ONLY
+        if facts is not None and (found := self._through_stars(module, name, facts.stars)):
             return found
         dotted = self.dotted(module)
-        return frozenset({Missing(f"{dotted}.{name}" if dotted else name, dotted)})
+        return frozenset({Missing(f"{dotted}.{name}" if dotted else name, dotted or module)})
 
-    def _through_stars(self, module: str, facts: Facts, name: str) -> Targets | None:
-        for index in facts.stars:
-            item = facts.imports[facts.bindings[index].index]
-            found = self._from_star(module, item, name)
-            if found is not None:
-                return found
-        return None
+    def _bound(self, path: str, name: str, candidates: tuple[int, ...]) -> Targets:
+        """What the bindings of a name mean; unknown when there are none that say anything."""
+        facts = self.facts[path]
+        result = NOTHING
+        stars = []
+        for candidate in candidates:
+            if candidate >= 0 and facts.bindings[candidate].kind == STAR:
+                stars.append(candidate)
+            else:
+                result |= self.binding(path, candidate)
+        if len(stars) == len(candidates):
+            return self._through_stars(path, name, tuple(stars)) or UNKNOWN_ONLY
+        for star in stars:
+            result |= self._from_star(path, facts.imports[facts.bindings[star].index], name)
+        return result
 
-    def _from_star(self, path: str, item: Import, name: str) -> Targets | None:
-        """What a star import supplies under a name; None when it doesn't."""
+    def _through_stars(self, path: str, name: str, stars: tuple[int, ...]) -> Targets:
+        """What star imports bring under a name that nothing else binds; nothing when they don't."""
+        facts = self.facts[path]
+        result = NOTHING
+        for star in stars:
+            item = facts.imports[facts.bindings[star].index]
+            if isinstance(self.imported_module(path, item), Missing):
+                # One wrong place, reported there: who knows what it would have brought.
+                return UNKNOWN_ONLY
+            result |= self._from_star(path, item, name)
+        return result
+
+    def _from_star(self, path: str, item: Import, name: str) -> Targets:
+        """What a star import brings under a name; nothing when it doesn't."""
         target = self.imported_module(path, item)
+        if isinstance(target, Missing):
+            return NOTHING
         if not isinstance(target, ModuleTarget):
-            return _UNKNOWN_ONLY if not isinstance(target, Missing) else None
+            return UNKNOWN_ONLY
         facts = self.facts.get(target.path)
         if facts is not None and facts.public is not None:
             if name not in facts.public:
-                return None
-        elif name.startswith("_"):
-            return None
+                return NOTHING
+        elif name.startswith("_") and (facts is None or "__all__" not in facts.names):
+            return NOTHING
         found = self.name(target.path, name)
-        if not found or any(isinstance(t, Missing) for t in found):
-            return None
-        # Without ``__all__`` a star doesn't import submodules that nothing has bound.
-        return found
-
-    def _union(self, path: str, candidates: tuple[int, ...]) -> Targets:
-        result: Targets = _NOTHING
-        for candidate in candidates:
-            result |= self.binding(path, candidate)
-        return result
+        return NOTHING if any(isinstance(t, Missing) for t in found) else found
 
     def binding(self, path: str, index: int) -> Targets:
-        """What a binding of a file (by its index in the facts) means."""
+        """What a binding of a file (by its index in the facts, never a star's) means."""
         if index == OPAQUE:
-            return _UNKNOWN_ONLY
+            return UNKNOWN_ONLY
         key = (path, index)
         found = self._bindings.get(key)
         if found is None:
             if ("binding", key) in self._open:
                 self._cycles += 1
-                return _NOTHING
+                return NOTHING
             self._open.add(("binding", key))
             cycles = self._cycles
             found = self._meaning(path, index)
@@ -384,14 +188,21 @@ class Codebase:
             return self.expr(path, binding.value)
         item = facts.imports[binding.index]
         if binding.kind == IMPORT_TOP:
-            top = item.module.partition(".")[0]
-            return frozenset({self.imported_module(path, msgspec.structs.replace(item, module=top))})
+            return frozenset({self._top(path, item)})
         module = self.imported_module(path, item)
         if binding.kind == IMPORT:
             return frozenset({module})
         if binding.kind == FROM and item.name is not None:
-            return self.attribute(module, item.name)
-        return _UNKNOWN_ONLY
+            return self.imported_name(path, item, module)
+        return UNKNOWN_ONLY
+
+    def _top(self, path: str, item: Import) -> Target:
+        """The module ``a`` that ``import a.b`` binds."""
+        top = item.module.partition(".")[0]
+        if isinstance(self.imported_module(path, item), External):
+            return External(top)
+        places = self.modules.find(top, path)
+        return ModuleTarget(places[0]) if places else UNKNOWN
 
     def attribute(self, target: Target, name: str) -> Targets:
         """What ``target.name`` can mean. Missing only for modules; a class answers for its own attributes elsewhere."""
@@ -403,7 +214,7 @@ class Codebase:
             return self.class_attribute(target, name)
         if isinstance(target, Missing):
             return frozenset({target})
-        return _UNKNOWN_ONLY
+        return UNKNOWN_ONLY
 
     def class_attribute(self, target: ClassTarget, name: str) -> Targets:
         """What a name in a class, or in one of its bases, means; unknown when the text doesn't tell."""
@@ -412,8 +223,8 @@ class Codebase:
                 break
             names = self.class_facts(item).names
             if name in names:
-                return self._union(item.path, names[name]) if names[name] else _UNKNOWN_ONLY
-        return _UNKNOWN_ONLY
+                return self._bound(item.path, name, names[name]) if names[name] else UNKNOWN_ONLY
+        return UNKNOWN_ONLY
 
     def expr(self, path: str, expr: Expr) -> Targets:
         """What a dotted expression of a file can mean."""
@@ -421,27 +232,21 @@ class Codebase:
         for name in expr.attributes:
             if not targets:
                 break
-            step: Targets = _NOTHING
-            for target in targets:
-                step |= self.attribute(target, name)
-            targets = step
+            targets = self.step(targets, name)
         return targets
+
+    def step(self, targets: Targets, name: str) -> Targets:
+        """What ``.name`` of something can mean."""
+        result = NOTHING
+        for target in targets:
+            result |= self.attribute(target, name)
+        return result
 
     def root(self, path: str, expr: Expr) -> Targets:
         """What the root of a dotted expression can mean."""
-        if not expr.candidates:
-            return frozenset({External(f"builtins.{expr.root}")}) if expr.root in _BUILTINS else _UNKNOWN_ONLY
-        facts = self.facts[path]
-        result: Targets = _NOTHING
-        for candidate in expr.candidates:
-            if candidate >= 0 and facts.bindings[candidate].kind == STAR:
-                item = facts.imports[facts.bindings[candidate].index]
-                found = self._from_star(path, item, expr.root)
-                if found is not None:
-                    return found
-            else:
-                result |= self.binding(path, candidate)
-        return result
+        if expr.candidates:
+            return self._bound(path, expr.root, expr.candidates)
+        return frozenset({External(f"builtins.{expr.root}")}) if expr.root in _BUILTINS else UNKNOWN_ONLY
 
     # --- classes ---------------------------------------------------------------------------------------------------
 
@@ -476,17 +281,3 @@ class Codebase:
             yield current
             if isinstance(current, ClassTarget):
                 pending = [*self.bases(current), *pending]
-
-
-def _parent(folder: str) -> str:
-    """The folder around one: "a/b/" -> "a/", "a/" -> ""."""
-    return posixpath.dirname(folder.rstrip("/")) + "/" if "/" in folder.rstrip("/") else ""
-
-
-def _folder_of(module: str) -> str | None:
-    """The folder whose files are a package's submodules; None for a plain module."""
-    if module.endswith("/") or not module:
-        return module
-    if module.endswith("/__init__.py"):
-        return module[: -len("__init__.py")]
-    return "" if module == "__init__.py" else None

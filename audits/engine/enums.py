@@ -9,8 +9,10 @@ import enum
 import re
 from dataclasses import dataclass
 
-from audits.engine.codebase import ClassTarget, Codebase, External
+from audits.engine.codebase import Codebase
 from audits.engine.facts import Expr
+from audits.engine.findings import Zone
+from audits.engine.targets import ClassTarget, External
 
 _ENUM_BASES = frozenset(
     f"enum.{name}"
@@ -21,9 +23,13 @@ _CHOICES_BASES = frozenset(
     for prefix in ("", "enums.")
     for name in ("Choices", "TextChoices", "IntegerChoices")
 )
-_CHOICES_ATTRIBUTES = frozenset({"choices", "labels", "values", "names"})
+_CHOICES_ATTRIBUTES = frozenset({"choices", "do_not_call_in_templates", "labels", "names", "values"})
 # The metaclasses whose behaviour is built in here.
 _ENUM_METACLASSES = frozenset({"enum.EnumMeta", "enum.EnumType"})
+# What a metaclass may define that decides which attributes its classes have.
+_DECIDING = frozenset(
+    {"__call__", "__getattr__", "__getattribute__", "__getitem__", "__new__", "__init__", "__prepare__"}
+)
 # Decorators that leave an enum's members as they stand.
 _PLAIN_DECORATORS = frozenset({"enum.unique", "enum.verify", "enum.global_enum", "functools.total_ordering"})
 _MIXED_IN = {
@@ -70,7 +76,9 @@ class Enums:
     def __init__(self, codebase: Codebase) -> None:
         self._codebase = codebase
         self._known: dict[ClassTarget, EnumClass | None] = {}
-        self._patches = self._patches_by_class()
+        self._patches: dict[ClassTarget, set[str | None]] = {}
+        self._local_patches: dict[tuple[str, ClassTarget], set[str | None]] = {}
+        self._read_patches()
 
     def get(self, target: ClassTarget) -> EnumClass | None:
         """The enum that a class is; None when it is none, or may be none."""
@@ -87,15 +95,29 @@ class Enums:
             if cls.name == name and (found := self.get(ClassTarget(path, index))) is not None
         ]
 
-    def _patches_by_class(self) -> dict[ClassTarget, set[str | None]]:
-        """What a module sets on classes of its own while it is imported."""
-        result: dict[ClassTarget, set[str | None]] = {}
+    def is_patched(self, path: str, target: ClassTarget, name: str) -> bool:
+        """Whether a file itself gives a class the attribute that it reads, or may do so."""
+        patches = self._local_patches.get((path, target))
+        return patches is not None and (name in patches or None in patches)
+
+    def _read_patches(self) -> None:
+        """What is set on classes from outside of their bodies.
+
+        What a class's own module sets counts everywhere, and so does what another sets under an unknown name at import
+        (it may register members). A known name set elsewhere counts where it is set: a test's stopgap mends no other
+        file.
+        """
         for path, facts in self._codebase.facts.items():
-            for expr, attribute in facts.patches:
-                for target in self._codebase.expr(path, expr):
-                    if isinstance(target, ClassTarget) and (target.path == path or attribute is None):
-                        result.setdefault(target, set()).add(attribute)
-        return result
+            is_test = self._codebase.policy.zone(path) is Zone.TEST if facts.patches else False
+            for patch in facts.patches:
+                for target in self._codebase.expr(path, patch.target):
+                    if not isinstance(target, ClassTarget):
+                        continue
+                    registers = patch.attribute is None and patch.import_time and not is_test
+                    if target.path == path or registers:
+                        self._patches.setdefault(target, set()).add(patch.attribute)
+                    else:
+                        self._local_patches.setdefault((path, target), set()).add(patch.attribute)
 
     def _read(self, target: ClassTarget) -> EnumClass | None:
         line = [t for _, t in zip(range(_MAX_BASES), self._codebase.mro(target), strict=False)]
@@ -133,7 +155,13 @@ class Enums:
         )
         metaclass_open, metaclass_attributes = self._metaclass(target, cls.metaclass)
         attributes.update(metaclass_attributes)
-        return cls.dynamic or None in patches or metaclass_open or not self._is_plainly_decorated(target)
+        return (
+            cls.dynamic
+            or None in patches
+            or "__init_subclass__" in cls.names
+            or metaclass_open
+            or not self._is_plainly_decorated(target)
+        )
 
     def _is_plainly_decorated(self, target: ClassTarget) -> bool:
         for decorator in self._codebase.class_facts(target).decorators:
@@ -158,14 +186,7 @@ class Enums:
                 if isinstance(item, ClassTarget):
                     names = self._codebase.class_facts(item).names
                     attributes.update(names)
-                    if {
-                        "__getattr__",
-                        "__getattribute__",
-                        "__new__",
-                        "__prepare__",
-                        "__call__",
-                        "__getitem__",
-                    } & set(names):
+                    if not _DECIDING.isdisjoint(names):
                         return True, attributes
                 elif not (isinstance(item, External) and item.name in _ENUM_METACLASSES):
                     return True, attributes

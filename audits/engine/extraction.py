@@ -5,16 +5,15 @@ collects the same costs as much again as the parse.
 """
 
 import ast
-import builtins
-import warnings
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-
-import ast_serialize
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from audits.engine.facts import (
     ALIAS,
     CLASS,
+    CONDITIONAL,
     FROM,
     GUARD_ATTRIBUTE,
     GUARD_IMPORT,
@@ -30,34 +29,48 @@ from audits.engine.facts import (
     Expr,
     Facts,
     Import,
+    Patch,
     Reference,
 )
-from audits.engine.fstrings import without_fstrings
+from audits.engine.idioms import (
+    ALL_GUARDS,
+    COMPOUND,
+    Chain,
+    arguments_of,
+    asked_chains,
+    asks_environment,
+    caught,
+    chain_of,
+    declared_globals,
+    denied_chains,
+    guard_of_context,
+    guard_of_handlers,
+    is_main_check,
+    is_namespace,
+    is_never_run,
+    is_own_name,
+    is_sys_modules,
+    last_name,
+    leaves,
+    reads_namespace,
+    text_of,
+    texts_of,
+)
+from audits.engine.scopes import ABSENT, UNBOUND, Blocks, Names, Scope
+from audits.engine.syntax import Source, UnparseableError, parse
 
-_GUARDS = {
-    "AttributeError": GUARD_ATTRIBUTE,
-    "KeyError": GUARD_KEY,
-    "LookupError": GUARD_KEY,
-    "ImportError": GUARD_IMPORT,
-    "ModuleNotFoundError": GUARD_IMPORT,
-    "Exception": GUARD_ATTRIBUTE | GUARD_KEY | GUARD_IMPORT,
-    "BaseException": GUARD_ATTRIBUTE | GUARD_KEY | GUARD_IMPORT,
-}
-_GUARDING_CALLS = {"suppress", "raises", "assertRaises", "assertRaisesRegex"}
-_ALL_GUARDS = GUARD_ATTRIBUTE | GUARD_KEY | GUARD_IMPORT
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_BUILTINS = frozenset(dir(builtins))
 _LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.type_ignore)
-
-Chain = tuple[str, tuple[str, ...]]
-
-
-class NewerSyntaxError(Exception):
-    """The file is valid in a newer Python than the one that runs the audit."""
-
-
-class NotSourceError(Exception):
-    """The file is not Python source at all (a Git LFS pointer)."""
+# Calls whose first argument names a module that a compiler makes.
+_COMPILING = (
+    "CUDAExtension",
+    "CppExtension",
+    "Extension",
+    "Pybind11Extension",
+    "RustExtension",
+    "set_source",
+)
+# Calls that put names into the module whose ``__name__`` they are given.
+_FILLING = ("_convert", "_convert_", "initpkg")
 
 
 def extract(data: bytes) -> Facts:
@@ -67,120 +80,18 @@ def extract(data: bytes) -> Facts:
     ``NotSourceError`` when the file could not be looked at, and lets ``RecursionError`` and ``MemoryError`` through for
     files that are too complex: the caller runs this in a child process that can be lost.
     """
-    if data.startswith(b"version https://git-lfs.github.com/spec/"):
-        raise NotSourceError("a Git LFS pointer stands here instead of the file")
     try:
-        tree = _parse(data)
-    except (SyntaxError, ValueError) as error:
-        return _unparseable(data, error)
-    return _Extractor(data).run(tree)
-
-
-def _unparseable(data: bytes, error: SyntaxError | ValueError) -> Facts:
-    """The facts of a file that our own parser refused, when a newer one would not; else its error."""
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
-    line = (error.lineno or 1) if isinstance(error, SyntaxError) else 1
-    source = _valid_elsewhere(data)
-    if source is None:
-        return Facts(error=(max(line, 1), message))
-    readable = without_fstrings(source).encode()
-    try:
-        tree = _parse(readable)
-    except (SyntaxError, ValueError):
-        raise NewerSyntaxError(f"valid in a newer Python; this one says: {message} (line {line})") from error
-    return _Extractor(readable).run(tree)
-
-
-def _parse(data: bytes) -> ast.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(data)
-
-
-def _valid_elsewhere(data: bytes) -> str | None:
-    """The source, when ruff's parser (Python 3.14's grammar, by way of mypy's wheel) accepts it."""
-    try:
-        source = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None
-    if "\0" in source:
-        return None
-    _, errors, *_ = ast_serialize.parse("file.py", source, python_version=(3, 14))
-    return None if errors else source
-
-
-class _Scope:
-    __slots__ = ("block", "globals", "index", "kind", "names", "nonlocals", "parent")
-
-    def __init__(self, kind: str, index: int, parent: "_Scope | None", block: int) -> None:
-        self.kind = kind  # module, class, function or comprehension
-        self.index = index
-        self.parent = parent
-        self.block = block
-        self.names: dict[str, list[tuple[int, int, int]]] = {}  # name -> [(order, block, binding or OPAQUE)]
-        self.globals: set[str] = set()
-        self.nonlocals: set[str] = set()
-
-
-# Bindings that are no candidates: ``del x``, after which the name doesn't exist, and ``x = None``, after which it does.
-_UNBOUND = -2
-_ABSENT = -3
-
-
-class _Blocks:
-    """The tree of conditional blocks: which statement can be skipped, repeated, or excludes which."""
-
-    def __init__(self) -> None:
-        self.parent = [-1]
-        self.statement = [-1]  # blocks of one if or match statement exclude each other
-        self.loop = [False]
-        self._statements = 0
-
-    def statement_id(self) -> int:
-        self._statements += 1
-        return self._statements
-
-    def new(self, parent: int, *, statement: int = -1, loop: bool = False) -> int:
-        self.parent.append(parent)
-        self.statement.append(statement)
-        self.loop.append(loop)
-        return len(self.parent) - 1
-
-    def ancestors(self, block: int) -> Iterator[int]:
-        while block != -1:
-            yield block
-            block = self.parent[block]
-
-    def contains(self, outer: int, inner: int) -> bool:
-        return outer == inner or outer in self.ancestors(inner)
-
-    def exclude(self, one: int, other: int) -> bool:
-        mine = {self.statement[b]: b for b in self.ancestors(one) if self.statement[b] != -1}
-        return any(
-            self.statement[b] in mine and mine[self.statement[b]] != b
-            for b in self.ancestors(other)
-            if self.statement[b] != -1
-        )
-
-    def share_loop(self, one: int, other: int) -> bool:
-        loops = {b for b in self.ancestors(one) if self.loop[b]}
-        return any(b in loops for b in self.ancestors(other))
+        source = parse(data)
+    except UnparseableError as error:
+        return Facts(error=(error.line, error.message))
+    return _Extractor(source).run()
 
 
 class _RawReference:
     __slots__ = ("attributes", "block", "column", "flags", "key", "line", "order", "root", "scope")
 
-    def __init__(
-        self,
-        root: str,
-        attributes: tuple[str, ...],
-        key: str | None,
-        node: ast.expr,
-        walk: "_Extractor",
-        flags: int,
-    ) -> None:
-        self.root = root
-        self.attributes = attributes
+    def __init__(self, chain: Chain, key: str | None, node: ast.expr, walk: "_Extractor", flags: int) -> None:
+        self.root, self.attributes = chain
         self.key = key
         self.line = node.lineno
         self.column = node.col_offset
@@ -202,13 +113,17 @@ class _RawExpr:
         self.order = walk.tick()
 
 
+@dataclass(frozen=True, slots=True)
 class _RawBinding:
-    __slots__ = ("index", "kind", "value")
+    kind: int
+    index: int = 0
+    value: _RawExpr | None = None
 
-    def __init__(self, kind: int, index: int = 0, value: _RawExpr | None = None) -> None:
-        self.kind = kind
-        self.index = index
-        self.value = value
+
+class _RawPatch(NamedTuple):
+    target: _RawExpr
+    attribute: str | None
+    import_time: bool
 
 
 class _RawClass:
@@ -230,22 +145,24 @@ class _RawClass:
         self.bases: list[_RawExpr | None] = []
         self.decorators: list[_RawExpr | None] = []
         self.metaclass: _RawExpr | None = None
-        self.scope: _Scope | None = None
+        self.scope: Scope | None = None
         self.values: list[str] = []
         self.ignored: tuple[str, ...] = ()
         self.dynamic = False
 
 
-def _chain(node: ast.AST) -> Chain | None:
-    """``a.b.c`` as ("a", ("b", "c")), None for anything whose root isn't a name."""
-    attributes = []
-    while isinstance(node, ast.Attribute):
-        attributes.append(node.attr)
-        node = node.value
-    if isinstance(node, ast.Name):
-        attributes.reverse()
-        return node.id, tuple(attributes)
-    return None
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}  # filled as node classes turn up
+
+
+class _State(NamedTuple):
+    """Where the walk is, to come back to."""
+
+    scope: Scope
+    block: int
+    flags: int
+    open_class: _RawClass | None
+    asked: tuple[Chain, ...]
+    fallback: tuple[int, int]
 
 
 def _child_fields(cls: type[ast.AST]) -> tuple[str, ...]:
@@ -257,68 +174,28 @@ def _child_fields(cls: type[ast.AST]) -> tuple[str, ...]:
 class _Extractor:
     """One walk. ``flags``, ``scope`` and ``block`` describe the place where it is."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self.clock = 0
-        self.blocks = _Blocks()
+        self.blocks = Blocks()
         self.block = 0
         self.flags = IMPORT_TIME
         self.scope_names = [""]
-        self.module = self.scope = _Scope("module", 0, None, 0)
+        self.module = self.scope = Scope("module", 0, None, 0)
         self.bindings: list[_RawBinding] = []
         self.imports: list[Import] = []
         self.classes: list[_RawClass] = []
-        self.stars: list[int] = []
         self.references: list[_RawReference] = []
-        self.patches: list[tuple[_RawExpr, str | None]] = []
+        self.patches: list[_RawPatch] = []
+        self.installed: list[tuple[str, bool]] = []
+        self.built: list[str] = []
         self.public: list[str] | None = None
         self.public_is_known = True
         self.dynamic = False
         self.lazy_annotations = False
-        self.asked: tuple[Chain, ...] = ()  # chains that hasattr was asked about, here
+        self.asked: tuple[Chain, ...] = ()  # chains of which it is known here that they exist
+        self.fallback = (0, 0)  # the imports of the ``try`` whose handler this is
         self.open_class: _RawClass | None = None
-        self.handlers: dict[type[ast.AST], Callable[[Any], None]] = {
-            ast.Name: self.skip,
-            ast.Constant: self.skip,
-            ast.Pass: self.skip,
-            ast.Break: self.skip,
-            ast.Continue: self.skip,
-            ast.Attribute: self.attribute,
-            ast.Subscript: self.subscript,
-            ast.Call: self.call,
-            ast.Import: self.import_,
-            ast.ImportFrom: self.import_from,
-            ast.FunctionDef: self.function,
-            ast.AsyncFunctionDef: self.function,
-            ast.Lambda: self.lambda_,
-            ast.ClassDef: self.class_,
-            ast.Assign: self.assign,
-            ast.AnnAssign: self.annotated_assign,
-            ast.AugAssign: self.augmented_assign,
-            ast.NamedExpr: self.named_expression,
-            ast.For: self.for_,
-            ast.AsyncFor: self.for_,
-            ast.While: self.while_,
-            ast.If: self.if_,
-            ast.IfExp: self.conditional,
-            ast.BoolOp: self.boolean,
-            ast.Try: self.try_,
-            ast.TryStar: self.try_,
-            ast.With: self.with_,
-            ast.AsyncWith: self.with_,
-            ast.Match: self.match,
-            ast.MatchAs: self.match_capture,
-            ast.MatchStar: self.match_capture,
-            ast.MatchMapping: self.match_mapping,
-            ast.Global: self.global_,
-            ast.Nonlocal: self.nonlocal_,
-            ast.Delete: self.delete,
-            ast.ListComp: self.comprehension,
-            ast.SetComp: self.comprehension,
-            ast.GeneratorExp: self.comprehension,
-            ast.DictComp: self.comprehension,
-        }
-        self.fields: dict[type[ast.AST], tuple[str, ...]] = {}
 
     # --- the walk ------------------------------------------------------------------------------------------------
 
@@ -327,18 +204,18 @@ class _Extractor:
         return self.clock
 
     def visit(self, node: ast.AST) -> None:
-        handler = self.handlers.get(node.__class__)
+        handler = _HANDLERS.get(node.__class__)
         if handler is not None:
-            handler(node)
+            handler(self, node)
         else:
             self.children(node)
 
     def children(self, node: ast.AST) -> None:
         cls = node.__class__
-        fields = self.fields.get(cls)
+        fields = _FIELDS.get(cls)
         if fields is None:
-            fields = self.fields[cls] = _child_fields(cls)
-        handlers = self.handlers
+            fields = _FIELDS[cls] = _child_fields(cls)
+        handlers = _HANDLERS
         for field in fields:
             value = getattr(node, field, None)
             if value is None:
@@ -348,13 +225,13 @@ class _Extractor:
                     if isinstance(item, ast.AST):
                         handler = handlers.get(item.__class__)
                         if handler is not None:
-                            handler(item)
+                            handler(self, item)
                         else:
                             self.children(item)
             elif isinstance(value, ast.AST) and not isinstance(value, _LEAVES):
                 handler = handlers.get(value.__class__)
                 if handler is not None:
-                    handler(value)
+                    handler(self, value)
                 else:
                     self.children(value)
 
@@ -367,16 +244,41 @@ class _Extractor:
         """Nothing beneath can hold a chain."""
 
     def inside(
-        self, nodes: Iterable[ast.AST | None], *, block: int | None = None, flags: int | None = None
+        self,
+        nodes: Iterable[ast.AST | None],
+        *,
+        block: int | None = None,
+        flags: int | None = None,
+        asked: tuple[Chain, ...] = (),
     ) -> None:
-        """Visits the nodes in another block or with other flags, then comes back."""
-        before = (self.block, self.flags)
+        """Visits the nodes in another block, with other flags or more knowledge, then comes back."""
+        before = (self.block, self.flags, self.asked)
         if block is not None:
             self.block = block
         if flags is not None:
             self.flags = flags
+        if asked:
+            self.asked += asked
         self.all(nodes)
-        self.block, self.flags = before
+        self.block, self.flags, self.asked = before
+
+    def enter(self, kind: str, name: str | None) -> _State:
+        state = _State(self.scope, self.block, self.flags, self.open_class, self.asked, self.fallback)
+        index = self.scope.index
+        if name is not None:
+            outer = self.scope_names[index]
+            self.scope_names.append(f"{outer}.{name}" if outer else name)
+            index = len(self.scope_names) - 1
+        if kind == "function":
+            self.flags &= ~(ALL_GUARDS | IMPORT_TIME)
+            self.asked = ()
+            self.fallback = (0, 0)
+            self.block = self.blocks.new(self.block)
+        self.scope = Scope(kind, index, self.scope, self.block)
+        return state
+
+    def leave(self, state: _State) -> None:
+        self.scope, self.block, self.flags, self.open_class, self.asked, self.fallback = state
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -394,6 +296,8 @@ class _Extractor:
                 outer = outer.parent
             if outer is not None:
                 scope, block = outer, self.blocks.new(outer.block)
+        if name == "__getattr__" and scope is self.module:
+            self.dynamic = True
         scope.names.setdefault(name, []).append((self.tick(), block, binding))
 
     def bind_target(self, target: ast.AST) -> None:
@@ -413,13 +317,13 @@ class _Extractor:
         return len(self.bindings) - 1
 
     def raw_expr(self, node: ast.AST) -> _RawExpr | None:
-        chain = _chain(node)
+        chain = chain_of(node)
         return _RawExpr(chain, self) if chain is not None else None
 
     # --- expressions ---------------------------------------------------------------------------------------------
 
     def attribute(self, node: ast.Attribute) -> None:
-        chain = _chain(node)
+        chain = chain_of(node)
         if chain is None:
             inner: ast.expr = node
             while isinstance(inner, ast.Attribute):
@@ -429,63 +333,75 @@ class _Extractor:
         root, attributes = chain
         if not isinstance(node.ctx, ast.Load):
             # Only what stands before the last dot is read; the last name is set from outside.
-            if isinstance(node.ctx, ast.Store) and self.flags & IMPORT_TIME:
-                self.patches.append((_RawExpr((root, attributes[:-1]), self), attributes[-1]))
+            if isinstance(node.ctx, ast.Store):
+                self._patch((root, attributes[:-1]), attributes[-1])
             attributes = attributes[:-1]
             if not attributes:
                 return
             chain = (root, attributes)
-        flags = self.flags | (GUARD_ATTRIBUTE if self._was_asked(chain) else 0)
-        self.references.append(_RawReference(root, attributes, None, node, self, flags))
+        flags = self.flags | (GUARD_ATTRIBUTE if self._is_known(chain) else 0)
+        self.references.append(_RawReference(chain, None, node, self, flags))
 
-    def _was_asked(self, chain: Chain) -> bool:
+    def _is_known(self, chain: Chain) -> bool:
         root, attributes = chain
         return any(root == r and attributes[: len(a)] == a for r, a in self.asked)
 
+    def _patch(self, target: Chain, attribute: str | None) -> None:
+        self.patches.append(_RawPatch(_RawExpr(target, self), attribute, bool(self.flags & IMPORT_TIME)))
+
     def subscript(self, node: ast.Subscript) -> None:
         key = node.slice
-        if isinstance(key, ast.Constant) and isinstance(key.value, str) and isinstance(node.ctx, ast.Load):
-            chain = _chain(node.value)
-            if chain is not None:
-                self.references.append(_RawReference(*chain, key.value, node, self, self.flags))
+        is_read = isinstance(node.ctx, ast.Load)
+        text = text_of(key)
+        if is_read and is_namespace(node.value):
+            self.visit(key)
+            return
+        chain = chain_of(node.value)
+        if chain is not None:
+            if is_sys_modules(node.value):
+                self._notice_module_key(key, installs=isinstance(node.ctx, ast.Store))
+            elif is_read and text is not None:
+                flags = self.flags | (GUARD_KEY if self._is_known((chain[0], (*chain[1], text))) else 0)
+                self.references.append(_RawReference(chain, text, node, self, flags))
                 return
+            elif isinstance(node.ctx, ast.Store):
+                self._notice_item_set(chain)
         self.visit(node.value)
         self.visit(key)
 
+    def _notice_item_set(self, chain: Chain) -> None:
+        if chain == ("__path__", ()):
+            self.bind("__path__")
+        elif chain[1] and chain[1][-1] in {"_member_map_", "_value2member_map_", "__dict__"}:
+            self._patch((chain[0], chain[1][:-1]), None)
+
+    def compare(self, node: ast.Compare) -> None:
+        self.visit(node.left)
+        for comparator in node.comparators:
+            if not is_namespace(comparator):  # ``"x" in globals()`` binds nothing
+                self.visit(comparator)
+
     def call(self, node: ast.Call) -> None:
         function = node.func
-        if isinstance(function, ast.Name):
-            self._notice_builtin(function.id, node)
-        elif self.scope is self.module and isinstance(function, ast.Attribute):
-            chain = _chain(function)
-            if chain in {("__all__", ("extend",)), ("__all__", ("append",)), ("__all__", ("remove",))}:
-                self._change_public(function.attr, node.args)
+        notice = _NOTICES.get(last_name(function))
+        if notice is not None:
+            chain = chain_of(function)
+            if chain is not None:
+                notice(self, chain, node)
+        if reads_namespace(node):
+            self.all(node.args)
+            return
         self.visit(function)
         self.all(node.args)
         for keyword in node.keywords:
             self.visit(keyword.value)
 
-    def _notice_builtin(self, name: str, node: ast.Call) -> None:
-        if name in {"exec", "vars", "locals"} and self.open_class is not None and self.scope.kind == "class":
-            self.open_class.dynamic = True
-        if name in {"exec", "vars", "locals"} and self.scope is self.module:
-            self.dynamic = True
-        elif name == "globals":
-            # globals()[...] = ... and globals().update(...) bind what the text doesn't show; a mere look does not,
-            # but a wrong finding costs more than a missed one.
-            self.dynamic = True
-        elif name in {"setattr", "extend_enum", "delattr"} and node.args:
-            if _is_this_module(node.args[0]):
-                self.dynamic = True
-            elif (target := self.raw_expr(node.args[0])) is not None:
-                self.patches.append((target, None))
-
     def lambda_(self, node: ast.Lambda) -> None:
         self._arguments_outside(node.args)
-        with_scope = self.enter("function", "<lambda>")
+        state = self.enter("function", "<lambda>")
         self._bind_arguments(node.args)
         self.visit(node.body)
-        self.leave(with_scope)
+        self.leave(state)
 
     def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
         first = node.generators[0]
@@ -495,7 +411,9 @@ class _Extractor:
             if number:
                 self.visit(generator.iter)
             self._bind_in_comprehension(generator.target)
-            self.all(generator.ifs)
+            for condition in generator.ifs:
+                self.visit(condition)
+                self.asked += asked_chains(condition)
         if isinstance(node, ast.DictComp):
             self.visit(node.key)
             self.visit(node.value)
@@ -512,31 +430,96 @@ class _Extractor:
 
     def named_expression(self, node: ast.NamedExpr) -> None:
         self.visit(node.value)
-        self.bind(node.target.id)
+        value = self.raw_expr(node.value)
+        self.bind(node.target.id, self.add(_RawBinding(ALIAS, 0, value)) if value is not None else OPAQUE)
 
     def conditional(self, node: ast.IfExp) -> None:
         self.visit(node.test)
         statement = self.blocks.statement_id()
-        self._when_asked(
-            _asked_chains(node.test), [node.body], self.blocks.new(self.block, statement=statement)
-        )
-        self.inside([node.orelse], block=self.blocks.new(self.block, statement=statement))
+        flags = self.flags | (CONDITIONAL if asks_environment(node.test) else 0)
+        for branch, asked in ((node.body, asked_chains), (node.orelse, denied_chains)):
+            block = self.blocks.new(self.block, statement=statement)
+            self.inside([branch], block=block, flags=flags, asked=asked(node.test))
 
     def boolean(self, node: ast.BoolOp) -> None:
         before = self.asked
+        learned = asked_chains if isinstance(node.op, ast.And) else denied_chains
         for value in node.values:
             self.visit(value)
-            if isinstance(node.op, ast.And):
-                self.asked = (*self.asked, *_asked_chains(value))
+            self.asked += learned(value)
         self.asked = before
 
-    def _when_asked(
-        self, chains: tuple[Chain, ...], nodes: list[Any], block: int, flags: int | None = None
-    ) -> None:
-        before = self.asked
-        self.asked = (*before, *chains)
-        self.inside(nodes, block=block, flags=flags)
-        self.asked = before
+    # --- calls that say something about names ----------------------------------------------------------------------
+
+    def _notice_exec(self, chain: Chain, node: ast.Call) -> None:
+        if chain[1]:
+            return
+        if self.scope is self.module:
+            self.dynamic = True
+        elif self.open_class is not None and self.scope.kind == "class":
+            self.open_class.dynamic = True
+
+    def _notice_globals(self, chain: Chain, node: ast.Call) -> None:
+        # globals()[...] = ... and globals().update(...) bind what the text doesn't show.
+        self.dynamic |= not chain[1]
+
+    def _notice_own_import(self, chain: Chain, node: ast.Call) -> None:
+        # A module that takes hold of itself mostly goes on to set attributes of itself.
+        self.dynamic |= bool(node.args) and is_own_name(node.args[0])
+
+    def _notice_filling(self, chain: Chain, node: ast.Call) -> None:
+        self.dynamic |= any(is_own_name(argument) for argument in node.args)
+
+    def _notice_attribute(self, chain: Chain, node: ast.Call) -> None:
+        """``setattr(E, "X", ...)``, ``monkeypatch.setattr(E, "X", ...)``, ``patch.object(E, "X")``."""
+        if not node.args:
+            return
+        target = chain_of(node.args[0])
+        if target is not None:
+            is_named = len(node.args) > 1 and last_name(node.func) != "extend_enum"
+            self._patch(target, text_of(node.args[1]) if is_named else None)
+
+    def _notice_change(self, chain: Chain, node: ast.Call) -> None:
+        """``__all__.extend(...)``, ``__path__.append(...)``"""
+        if self.scope is self.module and chain[0] == "__all__":
+            self._change_public(chain[1][-1] if chain[1] else "", node.args)
+        elif chain[0] == "__path__":
+            self.bind("__path__")
+
+    def _notice_namespace_package(self, chain: Chain, node: ast.Call) -> None:
+        self.bind("__path__")
+
+    def _notice_compilation(self, chain: Chain, node: ast.Call) -> None:
+        named = next((k.value for k in node.keywords if k.arg in {"name", "target"}), None)
+        text = text_of(node.args[0] if node.args else named)
+        if text is not None:
+            self.built.append(text)
+
+    def _notice_module_key(self, key: ast.expr, *, installs: bool) -> None:
+        """``sys.modules[key]``"""
+        text = text_of(key)
+        if is_own_name(key):
+            self.dynamic = True
+        elif installs:
+            self.dynamic = True  # it may be this very module that is replaced
+            self.installed.append((text or "", bool(self.flags & IMPORT_TIME)))
+
+    def _notice_installation(self, chain: Chain, node: ast.Call) -> None:
+        """``sys.modules.setdefault(key, ...)``, ``sys.modules.update({key: ...})``"""
+        if isinstance(node.func, ast.Attribute) and is_sys_modules(node.func.value) and node.args:
+            self._notice_module_keys(node.args[0])
+
+    def _notice_patched_modules(self, chain: Chain, node: ast.Call) -> None:
+        """``patch.dict("sys.modules", {key: ...})``"""
+        if node.args and (text_of(node.args[0]) == "sys.modules" or is_sys_modules(node.args[0])):
+            for argument in node.args[1:]:
+                self._notice_module_keys(argument)
+
+    def _notice_module_keys(self, node: ast.expr) -> None:
+        keys = node.keys if isinstance(node, ast.Dict) else [node]
+        for key in keys:
+            if key is not None:
+                self._notice_module_key(key, installs=True)
 
     # --- statements that bind --------------------------------------------------------------------------------------
 
@@ -555,14 +538,26 @@ class _Extractor:
         for alias in node.names:
             index = self._import(node.level, node.module or "", alias.name, alias, node)
             if alias.name == "*":
-                self.stars.append(self.add(_RawBinding(STAR, index)))
+                self.module.stars.append((self.tick(), self.block, self.add(_RawBinding(STAR, index))))
             else:
                 self.bind(alias.asname or alias.name, self.add(_RawBinding(FROM, index)))
 
     def _import(self, level: int, module: str, name: str | None, node: ast.alias, statement: ast.stmt) -> int:
-        column = self._character(node.lineno, node.col_offset)
         self.imports.append(
-            Import(level, module, name, node.lineno, column, self.scope.index, self.flags, statement.lineno)
+            Import(
+                level=level,
+                module=module,
+                name=name,
+                line=node.lineno,
+                column=self.source.column(node.lineno, node.col_offset),
+                scope=self.scope.index,
+                flags=self.flags,
+                statement=(
+                    statement.lineno,
+                    self.source.column(statement.lineno, statement.col_offset),
+                ),
+                fallback=self.fallback,
+            )
         )
         return len(self.imports) - 1
 
@@ -576,8 +571,6 @@ class _Extractor:
                 self.bind_target(target)
                 if self.open_class is not None and self.scope.kind == "class":
                     self.open_class.values.extend(n.id for n in ast.walk(target) if isinstance(n, ast.Name))
-            if isinstance(target, ast.Subscript) and _is_sys_modules(target.value):
-                self.dynamic = True
 
     def _assign_name(self, name: str, node: ast.expr, value: _RawExpr | None) -> None:
         if self.scope is self.module and name == "__all__":
@@ -585,12 +578,12 @@ class _Extractor:
             self._change_public("extend", [node])
         if self.open_class is not None and self.scope.kind == "class":
             if name == "_ignore_":
-                self.open_class.ignored = tuple(_strings(node) or ())
+                self.open_class.ignored = tuple(texts_of(node) or ())
             elif not isinstance(node, ast.Lambda):
                 self.open_class.values.append(name)
         if isinstance(node, ast.Constant) and node.value is None:
             # ``E = None`` is how a fallback says "absent": no candidate of its own, yet the name exists.
-            self.bind(name, _ABSENT)
+            self.bind(name, ABSENT)
             return
         self.bind(name, self.add(_RawBinding(ALIAS, 0, value)) if value is not None else OPAQUE)
 
@@ -616,14 +609,19 @@ class _Extractor:
         else:
             self.visit(node.target)
 
+    def type_alias(self, node: Any) -> None:
+        """``type X = ...`` (Python 3.12); the right side is only evaluated when somebody asks."""
+        self.inside([node.value], flags=self.flags | TYPE_CHECKING)
+        self.bind(node.name.id)
+
     def _change_public(self, how: str, values: list[ast.expr]) -> None:
         """Follows ``__all__``; what can't be read makes it unknown, and then nothing relies on it."""
         names: list[str] | None = None
         if len(values) == 1:
             if how == "extend":
-                names = _strings(values[0])
-            elif isinstance(values[0], ast.Constant) and isinstance(values[0].value, str):
-                names = [values[0].value]
+                names = texts_of(values[0])
+            elif (text := text_of(values[0])) is not None:
+                names = [text]
         if names is None or self.public is None:
             self.public_is_known = False
         elif how == "remove":
@@ -640,30 +638,11 @@ class _Extractor:
     def delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             if isinstance(target, ast.Name):
-                self.bind(target.id, _UNBOUND)
+                self.bind(target.id, UNBOUND)
             else:
                 self.visit(target)
 
     # --- functions and classes -------------------------------------------------------------------------------------
-
-    def enter(
-        self, kind: str, name: str | None
-    ) -> tuple[_Scope, int, int, _RawClass | None, tuple[Chain, ...]]:
-        state = (self.scope, self.block, self.flags, self.open_class, self.asked)
-        index = self.scope.index
-        if name is not None:
-            outer = self.scope_names[index]
-            self.scope_names.append(f"{outer}.{name}" if outer else name)
-            index = len(self.scope_names) - 1
-        if kind == "function":
-            self.flags &= ~(_ALL_GUARDS | IMPORT_TIME)
-            self.asked = ()
-            self.block = self.blocks.new(self.block)
-        self.scope = _Scope(kind, index, self.scope, self.block)
-        return state
-
-    def leave(self, state: tuple[_Scope, int, int, _RawClass | None, tuple[Chain, ...]]) -> None:
-        self.scope, self.block, self.flags, self.open_class, self.asked = state
 
     def annotation(self, node: ast.expr | None) -> None:
         """An annotation; in a function's body, or with ``from __future__ import annotations``, it is never
@@ -676,26 +655,29 @@ class _Extractor:
         """Defaults and annotations, which belong to the scope around the function."""
         self.all(arguments.defaults)
         self.all(arguments.kw_defaults)
-        for argument in _arguments(arguments):
+        for argument in arguments_of(arguments):
             if argument.annotation is not None:
                 flags = self.flags | TYPE_CHECKING if self.lazy_annotations else None
                 self.inside([argument.annotation], flags=flags)
 
     def _bind_arguments(self, arguments: ast.arguments) -> None:
-        for argument in _arguments(arguments):
+        for argument in arguments_of(arguments):
             self.bind(argument.arg)
+
+    def _bind_type_parameters(self, node: ast.AST) -> None:
+        for parameter in getattr(node, "type_params", ()):
+            self.bind(parameter.name)
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self.all(node.decorator_list)
         self._arguments_outside(node.args)
         if node.returns is not None:
             self.inside([node.returns], flags=self.flags | TYPE_CHECKING if self.lazy_annotations else None)
-        if self.scope is self.module and node.name == "__getattr__":
-            self.dynamic = True
         self.bind(node.name)
         state = self.enter("function", node.name)
         self.open_class = None
-        _declare_globals(node.body, self.scope)
+        self.scope.globals, self.scope.nonlocals = declared_globals(node.body)
+        self._bind_type_parameters(node)
         self._bind_arguments(node.args)
         self.all(node.body)
         self.leave(state)
@@ -705,8 +687,13 @@ class _Extractor:
         self.all(node.bases)
         outer = self.scope_names[self.scope.index]
         found = _RawClass(node, f"{outer}.{node.name}" if outer else node.name)
-        found.decorators = [self.raw_expr(_called(d)) for d in node.decorator_list]
-        found.bases = [self.raw_expr(_unsubscripted(b)) for b in node.bases]
+        for decorator in node.decorator_list:
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            found.decorators.append(self.raw_expr(called))
+            # ``enum.global_enum`` makes the members names of the module.
+            self.dynamic |= last_name(called) == "global_enum"
+        for base in node.bases:
+            found.bases.append(self.raw_expr(base.value if isinstance(base, ast.Subscript) else base))
         for keyword in node.keywords:
             self.visit(keyword.value)
             if keyword.arg == "metaclass":
@@ -719,7 +706,8 @@ class _Extractor:
         state = self.enter("class", node.name)
         self.open_class = found
         found.scope = self.scope
-        found.dynamic |= any(isinstance(statement, _COMPOUND) for statement in node.body)
+        found.dynamic |= any(isinstance(statement, COMPOUND) for statement in node.body)
+        self._bind_type_parameters(node)
         self.all(node.body)
         self.leave(state)
         self.bind(node.name, self.add(_RawBinding(CLASS, index)))
@@ -727,39 +715,46 @@ class _Extractor:
     # --- statements that branch --------------------------------------------------------------------------------------
 
     def if_(self, node: ast.If) -> None:
-        self.visit(node.test)
-        flags = self.flags
+        test = node.test
+        self.visit(test)
+        flags = self.flags | (CONDITIONAL if asks_environment(test) else 0)
         body_flags, else_flags = flags, flags
-        if _is_type_checking(node.test):
+        if is_never_run(test):
             body_flags |= TYPE_CHECKING
-        elif isinstance(node.test, ast.UnaryOp) and _is_type_checking(node.test.operand):
+        elif isinstance(test, ast.UnaryOp) and is_never_run(test.operand):
             else_flags |= TYPE_CHECKING
-        elif _is_main_check(node.test):
+        elif is_main_check(test):
             body_flags &= ~IMPORT_TIME
         statement = self.blocks.statement_id()
         body, orelse = (self.blocks.new(self.block, statement=statement) for _ in range(2))
-        self._when_asked(_asked_chains(node.test), node.body, body, body_flags)
-        if node.orelse:
-            chains = _asked_chains(node.test.operand) if isinstance(node.test, ast.UnaryOp) else ()
-            self._when_asked(chains, node.orelse, orelse, else_flags)
+        self.inside(node.body, block=body, flags=body_flags, asked=asked_chains(test))
+        self.inside(node.orelse, block=orelse, flags=else_flags, asked=denied_chains(test))
+        if not node.orelse and leaves(node.body):
+            self.asked += denied_chains(test)  # holds for the rest of this block
+
+    def assert_(self, node: ast.Assert) -> None:
+        self.visit(node.test)
+        self.all([node.msg])
+        self.asked += asked_chains(node.test)
 
     def try_(self, node: ast.Try | ast.TryStar) -> None:
-        guard = 0
-        for handler in node.handlers:
-            guard |= _caught(handler.type)
         # The body is a block of its own: an exception can leave it before any of its bindings.
         body = self.blocks.new(self.block)
-        self.inside(node.body, block=body, flags=self.flags | guard)
+        first = len(self.imports)
+        self.inside(node.body, block=body, flags=self.flags | guard_of_handlers(node.handlers))
+        imports = (first, len(self.imports))
+        before = (self.block, self.fallback)
         for handler in node.handlers:
-            self.inside([handler.type])
-            before = self.block
-            self.block = self.blocks.new(before)
+            self.all([handler.type])
+            self.block = self.blocks.new(before[0])
+            if caught(handler.type) & GUARD_IMPORT and imports[0] != imports[1]:
+                self.fallback = imports
             if handler.name:
                 self.bind(handler.name)
-            self.all(handler.body)
+            self.inside(handler.body)
             if handler.name:
-                self.bind(handler.name, _UNBOUND)
-            self.block = before
+                self.bind(handler.name, UNBOUND)
+            self.block, self.fallback = before
         self.inside(node.orelse, block=body)
         self.all(node.finalbody)
 
@@ -767,24 +762,23 @@ class _Extractor:
         guard = 0
         for item in node.items:
             self.visit(item.context_expr)
-            guard |= _guard_of_context(item.context_expr)
+            guard |= guard_of_context(item.context_expr)
             if item.optional_vars is not None:
                 self.bind_target(item.optional_vars)
         self.inside(node.body, block=self.blocks.new(self.block) if guard else None, flags=self.flags | guard)
 
     def for_(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
-        block = self.blocks.new(self.block, loop=True)
-        before, self.block = self.block, block
+        before, self.block = self.block, self.blocks.new(self.block, loop=True)
         self.bind_target(node.target)
-        self.all(node.body)
+        self.inside(node.body)
         self.block = before
         self.inside(node.orelse, block=self.blocks.new(before))
 
     def while_(self, node: ast.While) -> None:
         block = self.blocks.new(self.block, loop=True)
         self.inside([node.test], block=block)
-        self._when_asked(_asked_chains(node.test), node.body, block)
+        self.inside(node.body, block=block, asked=asked_chains(node.test))
         self.inside(node.orelse, block=self.blocks.new(self.block))
 
     def match(self, node: ast.Match) -> None:
@@ -805,11 +799,11 @@ class _Extractor:
         if node.rest is not None:
             self.bind(node.rest)
 
-    # --- after the walk: which statements can have bound the root of each chain ---------------------------------------
+    # --- after the walk: which statements can have bound the root of each chain --------------------------------------
 
-    def run(self, tree: ast.Module) -> Facts:
-        self.all(tree.body)
-        references = self._resolved_references()
+    def run(self) -> Facts:
+        self.all(self.source.tree.body)
+        self.names = Names(self.blocks, self.module, self.clock + 1)
         return Facts(
             scopes=tuple(self.scope_names),
             bindings=tuple(
@@ -818,37 +812,39 @@ class _Extractor:
             ),
             imports=tuple(self.imports),
             classes=tuple(self._class(c) for c in self.classes),
-            names=self._names_at_end(self.module),
-            stars=tuple(self.stars),
+            names=self.names.at_end(self.module),
+            stars=tuple(binding for _, _, binding in self.module.stars),
             public=tuple(self.public) if self.public is not None and self.public_is_known else None,
             dynamic=self.dynamic,
-            references=references,
+            references=self._references(),
             patches=tuple(self._patches()),
+            installed=tuple(self.installed),
+            built=tuple(self.built),
         )
 
-    def _resolved_references(self) -> tuple[Reference, ...]:
+    def _references(self) -> tuple[Reference, ...]:
         grouped: dict[
             tuple[tuple[int, ...], str, tuple[str, ...], str | None], list[tuple[int, int, int, int]]
         ] = {}
         for raw in self.references:
-            candidates = self._candidates(raw.root, raw.scope, raw.block, raw.order)
+            candidates = self.names.candidates(raw.root, raw.scope, raw.block, raw.order)
             if not any(c >= 0 for c in candidates):
                 continue
-            place = (raw.line, self._character(raw.line, raw.column), raw.scope.index, raw.flags)
+            place = (raw.line, self.source.column(raw.line, raw.column), raw.scope.index, raw.flags)
             grouped.setdefault((candidates, raw.root, raw.attributes, raw.key), []).append(place)
         return tuple(
             Reference(Expr(candidates, root, attributes), key, tuple(places))
             for (candidates, root, attributes, key), places in grouped.items()
         )
 
-    def _patches(self) -> Iterator[tuple[Expr, str | None]]:
-        for raw, attribute in self.patches:
-            expr = self._expr(raw)
+    def _patches(self) -> Iterator[Patch]:
+        for raw in self.patches:
+            expr = self._expr(raw.target)
             if any(c >= 0 for c in expr.candidates):
-                yield expr, attribute
+                yield Patch(expr, raw.attribute, raw.import_time)
 
     def _expr(self, raw: _RawExpr) -> Expr:
-        candidates = self._candidates(raw.root, raw.scope, raw.block, raw.order)
+        candidates = self.names.candidates(raw.root, raw.scope, raw.block, raw.order)
         return Expr(candidates, raw.root, raw.attributes)
 
     def _class(self, raw: _RawClass) -> Class:
@@ -858,202 +854,83 @@ class _Extractor:
             name=node.name,
             qualname=raw.qualname,
             line=node.lineno,
-            column=self._character(node.lineno, node.col_offset),
+            column=self.source.column(node.lineno, node.col_offset),
             end_line=node.end_lineno or node.lineno,
             bases=tuple(self._expr(b) if b is not None else None for b in raw.bases),
             metaclass=self._expr(raw.metaclass) if raw.metaclass is not None else None,
             decorators=tuple(self._expr(d) if d is not None else None for d in raw.decorators),
-            names=self._names_at_end(raw.scope),
+            names=self.names.at_end(raw.scope),
             values=tuple(dict.fromkeys(raw.values)),
             ignored=raw.ignored,
             dynamic=raw.dynamic,
         )
 
-    def _names_at_end(self, scope: _Scope) -> dict[str, tuple[int, ...]]:
-        result = {}
-        for name, bindings in scope.names.items():
-            survivors = self._reaching(bindings, scope.block, self.clock + 1)
-            if any(b != _UNBOUND for b in survivors):
-                result[name] = tuple(sorted({b for b in survivors if b >= 0 or b == OPAQUE}))
-        return result
 
-    def _candidates(self, name: str, scope: _Scope, block: int, order: int) -> tuple[int, ...]:
-        """The bindings that ``name`` can have at a place, by index; OPAQUE among them for something else, () for
-        none."""
-        deferred = False
-        current: _Scope | None = scope
-        start = scope
-        while current is not None:
-            if name in current.globals:
-                deferred, current = current is not self.module, self.module
-            visible = current.kind != "class" or current is start
-            if visible and name in current.names:
-                found = self._found(current, name, deferred, block, order)
-                if found or current.kind != "class":
-                    return found
-            if current.kind == "function":
-                deferred = True
-            current = current.parent if current is not self.module else None
-        if name in _BUILTINS:
-            return ()
-        return tuple(self.stars)
-
-    def _found(self, scope: _Scope, name: str, deferred: bool, block: int, order: int) -> tuple[int, ...]:
-        bindings = scope.names[name]
-        if deferred:
-            reaching = self._reaching(bindings, scope.block, self.clock + 1)
-        else:
-            reaching = self._reaching(bindings, block, order)
-            if not reaching and scope.kind != "class":
-                reaching = [b for _, _, b in bindings]
-        return tuple(sorted({b for b in reaching if b >= 0 or b == OPAQUE}))
-
-    def _reaching(self, bindings: list[tuple[int, int, int]], block: int, order: int) -> list[int]:
-        blocks = self.blocks
-        result = []
-        for when, where, binding in reversed(bindings):
-            if when > order:
-                if blocks.share_loop(where, block):
-                    result.append(binding)
-            elif not blocks.exclude(where, block):
-                result.append(binding)
-                if blocks.contains(where, block):
-                    break
-        return result
-
-    def _character(self, line: int, column: int) -> int:
-        """The column in characters of a column in UTF-8 bytes."""
-        if column == 0 or self._lines is None:
-            return column
-        text = self._lines[line - 1] if line <= len(self._lines) else b""
-        return len(text[:column].decode("utf-8", "replace"))
-
-    @property
-    def _lines(self) -> list[bytes] | None:
-        if self.data.isascii():
-            return None
-        if not hasattr(self, "_split"):
-            self._split = self.data.splitlines()
-        return self._split
-
-
-_COMPOUND = (
-    ast.If,
-    ast.For,
-    ast.AsyncFor,
-    ast.While,
-    ast.Try,
-    ast.TryStar,
-    ast.With,
-    ast.AsyncWith,
-    ast.Match,
-)
-
-
-def _arguments(arguments: ast.arguments) -> Iterator[ast.arg]:
-    yield from arguments.posonlyargs
-    yield from arguments.args
-    if arguments.vararg:
-        yield arguments.vararg
-    yield from arguments.kwonlyargs
-    if arguments.kwarg:
-        yield arguments.kwarg
-
-
-def _declare_globals(body: list[ast.stmt], scope: _Scope) -> None:
-    """``global x`` holds for the whole function, also when it stands inside a branch."""
-    pending: list[ast.AST] = list(body)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.Global):
-            scope.globals.update(node.names)
-        elif isinstance(node, ast.Nonlocal):
-            scope.nonlocals.update(node.names)
-        elif isinstance(node, _COMPOUND):
-            for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-                for child in getattr(node, field, ()):
-                    pending.extend(
-                        child.body if isinstance(child, ast.ExceptHandler | ast.match_case) else [child]
-                    )
-
-
-def _strings(node: ast.expr) -> list[str] | None:
-    """The strings of a list, tuple or set display, or of one string split at blanks; None when it holds anything
-    else."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value.split()
-    if not isinstance(node, ast.List | ast.Tuple | ast.Set):
-        return None
-    values = [
-        item.value for item in node.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)
-    ]
-    return values if len(values) == len(node.elts) else None
-
-
-def _called(node: ast.expr) -> ast.expr:
-    return node.func if isinstance(node, ast.Call) else node
-
-
-def _unsubscripted(node: ast.expr) -> ast.expr:
-    return node.value if isinstance(node, ast.Subscript) else node
-
-
-def _is_type_checking(node: ast.expr) -> bool:
-    chain = _chain(node)
-    return chain is not None and (chain[1][-1] if chain[1] else chain[0]) == "TYPE_CHECKING"
-
-
-def _is_main_check(node: ast.expr) -> bool:
-    return isinstance(node, ast.Compare) and isinstance(node.left, ast.Name) and node.left.id == "__name__"
-
-
-def _is_sys_modules(node: ast.AST) -> bool:
-    return _chain(node) == ("sys", ("modules",))
-
-
-def _is_this_module(node: ast.AST) -> bool:
-    """``sys.modules[__name__]``"""
-    return isinstance(node, ast.Subscript) and _is_sys_modules(node.value)
-
-
-def _asked_chains(test: ast.expr) -> tuple[Chain, ...]:
-    """``hasattr(E, "X")``, alone or joined by ``and``: the chain E.X."""
-    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
-        return tuple(chain for value in test.values for chain in _asked_chains(value))
-    if (
-        isinstance(test, ast.Call)
-        and isinstance(test.func, ast.Name)
-        and test.func.id == "hasattr"
-        and len(test.args) == 2
-        and isinstance(test.args[1], ast.Constant)
-        and isinstance(test.args[1].value, str)
-        and (chain := _chain(test.args[0])) is not None
-    ):
-        return ((chain[0], (*chain[1], test.args[1].value)),)
-    return ()
-
-
-def _caught(node: ast.expr | None) -> int:
-    """What an ``except`` clause, or a ``suppress``, catches; everything when it is bare."""
-    if node is None:
-        return _ALL_GUARDS
-    if isinstance(node, ast.Tuple):
-        guard = 0
-        for item in node.elts:
-            guard |= _caught(item)
-        return guard
-    chain = _chain(node)
-    return _GUARDS.get(chain[1][-1] if chain[1] else chain[0], 0) if chain is not None else 0
-
-
-def _guard_of_context(node: ast.expr) -> int:
-    """``contextlib.suppress(...)``, ``pytest.raises(...)``, ``self.assertRaises(...)``."""
-    if not isinstance(node, ast.Call):
-        return 0
-    chain = _chain(node.func)
-    if chain is None or (chain[1][-1] if chain[1] else chain[0]) not in _GUARDING_CALLS:
-        return 0
-    guard = 0
-    for argument in node.args:
-        guard |= _caught(argument)
-    return guard
+_HANDLERS: dict[type[ast.AST], Callable[[_Extractor, Any], None]] = {
+    ast.Name: _Extractor.skip,
+    ast.Constant: _Extractor.skip,
+    ast.Pass: _Extractor.skip,
+    ast.Break: _Extractor.skip,
+    ast.Continue: _Extractor.skip,
+    ast.Attribute: _Extractor.attribute,
+    ast.Subscript: _Extractor.subscript,
+    ast.Call: _Extractor.call,
+    ast.Compare: _Extractor.compare,
+    ast.Import: _Extractor.import_,
+    ast.ImportFrom: _Extractor.import_from,
+    ast.FunctionDef: _Extractor.function,
+    ast.AsyncFunctionDef: _Extractor.function,
+    ast.Lambda: _Extractor.lambda_,
+    ast.ClassDef: _Extractor.class_,
+    ast.Assign: _Extractor.assign,
+    ast.AnnAssign: _Extractor.annotated_assign,
+    ast.AugAssign: _Extractor.augmented_assign,
+    ast.NamedExpr: _Extractor.named_expression,
+    ast.For: _Extractor.for_,
+    ast.AsyncFor: _Extractor.for_,
+    ast.While: _Extractor.while_,
+    ast.If: _Extractor.if_,
+    ast.IfExp: _Extractor.conditional,
+    ast.BoolOp: _Extractor.boolean,
+    ast.Assert: _Extractor.assert_,
+    ast.Try: _Extractor.try_,
+    ast.TryStar: _Extractor.try_,
+    ast.With: _Extractor.with_,
+    ast.AsyncWith: _Extractor.with_,
+    ast.Match: _Extractor.match,
+    ast.MatchAs: _Extractor.match_capture,
+    ast.MatchStar: _Extractor.match_capture,
+    ast.MatchMapping: _Extractor.match_mapping,
+    ast.Global: _Extractor.global_,
+    ast.Nonlocal: _Extractor.nonlocal_,
+    ast.Delete: _Extractor.delete,
+    ast.ListComp: _Extractor.comprehension,
+    ast.SetComp: _Extractor.comprehension,
+    ast.GeneratorExp: _Extractor.comprehension,
+    ast.DictComp: _Extractor.comprehension,
+}
+if sys.version_info >= (3, 12):
+    _HANDLERS[ast.TypeAlias] = _Extractor.type_alias
+# Calls that say something about names, by the last name of what is called.
+_NOTICES: dict[str, Callable[[_Extractor, Chain, ast.Call], None]] = {
+    "__import__": _Extractor._notice_own_import,
+    "append": _Extractor._notice_change,
+    "declare_namespace": _Extractor._notice_namespace_package,
+    "delattr": _Extractor._notice_attribute,
+    "dict": _Extractor._notice_patched_modules,
+    "exec": _Extractor._notice_exec,
+    "extend": _Extractor._notice_change,
+    "extend_enum": _Extractor._notice_attribute,
+    "globals": _Extractor._notice_globals,
+    "import_module": _Extractor._notice_own_import,
+    "insert": _Extractor._notice_change,
+    "locals": _Extractor._notice_exec,
+    "object": _Extractor._notice_attribute,
+    "remove": _Extractor._notice_change,
+    "setattr": _Extractor._notice_attribute,
+    "setdefault": _Extractor._notice_installation,
+    "update": _Extractor._notice_installation,
+    "vars": _Extractor._notice_exec,
+    **dict.fromkeys(_COMPILING, _Extractor._notice_compilation),
+    **dict.fromkeys(_FILLING, _Extractor._notice_filling),
+}

@@ -12,7 +12,7 @@ import msgspec
 import zstandard
 
 # The parser belongs to it: another Python can place or name things otherwise.
-FACTS_VERSION = 1_00 + sys.version_info.minor
+FACTS_VERSION = 2_00 + sys.version_info.minor
 
 # Flags of a place.
 GUARD_ATTRIBUTE = 1  # AttributeError would be caught, or hasattr was asked
@@ -20,6 +20,7 @@ GUARD_KEY = 2  # KeyError would be caught
 GUARD_IMPORT = 4  # ImportError would be caught
 IMPORT_TIME = 8  # runs when the module is imported
 TYPE_CHECKING = 16  # never runs: under ``if TYPE_CHECKING`` or in an annotation that isn't evaluated
+CONDITIONAL = 32  # runs on some platforms, versions or installations only: under ``if sys.platform == ...``
 
 # Kinds of binding.
 IMPORT = 0  # import a.b.c as x: x is the module a.b.c
@@ -36,7 +37,9 @@ OPAQUE = -1
 class Import(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One imported name. ``level`` counts the leading dots; ``name`` is None for ``import module`` and "*" for a star.
 
-    ``statement`` is the line on which the statement starts: names of one parenthesised import stand on several lines.
+    ``statement`` is where the statement starts, (line, column): the names of one parenthesised import stand on several
+    lines. ``fallback`` says that the import runs only when one of other imports fails: it is (first, end) of their
+    indexes, equal numbers when the import is no fallback.
     """
 
     level: int
@@ -46,7 +49,8 @@ class Import(msgspec.Struct, frozen=True, array_like=True, gc=False):
     column: int
     scope: int
     flags: int
-    statement: int
+    statement: tuple[int, int]
+    fallback: tuple[int, int] = (0, 0)
 
 
 class Expr(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -100,13 +104,25 @@ class Reference(msgspec.Struct, frozen=True, array_like=True, gc=False):
     places: tuple[tuple[int, int, int, int], ...]
 
 
+class Patch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An attribute that is set on something from outside; ``attribute`` is None when the text doesn't tell which.
+
+    ``import_time`` says that it happens when the module is imported.
+    """
+
+    target: Expr
+    attribute: str | None
+    import_time: bool
+
+
 class Facts(msgspec.Struct, frozen=True, array_like=True):
     """All that is known of one file.
 
-    ``error`` is (line, message) when no supported Python can parse it; then everything else is empty. ``names``
-    maps each name of the module to the bindings that stand at its end. ``public`` is ``__all__`` where it can be
-    read. ``dynamic`` says that the module can hold names that the text doesn't show. ``patches`` are attributes set
-    on something from outside: (expression, attribute or None when unknown).
+    ``error`` is (line, message) when no supported Python can parse it; then everything else is empty. ``names`` maps
+    each name of the module to the bindings that stand at its end, ``__path__`` among them when the package finds its
+    parts elsewhere, too. ``public`` is ``__all__`` where it can be read. ``dynamic`` says that the module can hold
+    names that the text doesn't show. ``installed`` are the modules that it puts into ``sys.modules`` (empty: one whose
+    name the text doesn't show), with whether that happens at import; ``built`` those that it tells a compiler to make.
     """
 
     error: tuple[int, str] | None = None
@@ -119,7 +135,9 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     public: tuple[str, ...] | None = None
     dynamic: bool = False
     references: tuple[Reference, ...] = ()
-    patches: tuple[tuple[Expr, str | None], ...] = ()
+    patches: tuple[Patch, ...] = ()
+    installed: tuple[tuple[str, bool], ...] = ()
+    built: tuple[str, ...] = ()
 
 
 _encoder = msgspec.msgpack.Encoder()

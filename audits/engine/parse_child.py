@@ -2,7 +2,7 @@
 
 Audited bytes are only ever parsed here, in a process that has no credentials, little memory and can be lost. Frames
 in both directions are a four-byte big-endian length and a MessagePack value: a list of blob ids in, a list of
-``Outcome`` out.
+``Outcome`` out. An empty frame comes first: the child is ready.
 """
 
 import gc
@@ -15,10 +15,11 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from audits.engine.extraction import NewerSyntaxError, NotSourceError, extract
+from audits.engine.extraction import extract
 from audits.engine.facts import encode
 from audits.engine.findings import ProblemKind
 from audits.engine.git import GitError, GitRepository
+from audits.engine.syntax import NewerSyntaxError, NotSourceError
 
 # ``ast.parse`` needs about 600 bytes of memory for a byte of dense source (measured: 600 MB for 1 MB of ``x=1``).
 MEMORY_BYTES = 2 * 1024**3
@@ -51,7 +52,7 @@ def write_frame(stream: BinaryIO, payload: bytes) -> None:
 
 
 def parse(repository: GitRepository, sha: str, file_bytes: int) -> Outcome:
-    """The outcome for one blob."""
+    """The outcome for one blob. Lets ``MemoryError`` through: it may be the fault of the files before."""
     size = repository.size(sha)
     if size is None:
         return Outcome(
@@ -76,10 +77,6 @@ def parse(repository: GitRepository, sha: str, file_bytes: int) -> Outcome:
         return Outcome(sha, problem=ProblemKind.NOT_TEXT, words=str(error))
     except RecursionError:
         return Outcome(sha, problem=ProblemKind.TOO_COMPLEX, words="nested too deeply to parse")
-    except MemoryError:
-        return Outcome(
-            sha, problem=ProblemKind.TOO_COMPLEX, words="too complex to parse within the memory limit"
-        )
 
 
 def main() -> None:
@@ -96,6 +93,7 @@ def main() -> None:
         repository = GitRepository(Path(sys.argv[1]))
     except GitError as error:
         sys.exit(str(error))
+    write_frame(answers, b"")  # ready
     while (request := read_frame(sys.stdin.buffer)) is not None:
         shas = msgspec.msgpack.decode(request, type=list[str])
         outcomes = [parse(repository, sha, file_bytes) for sha in shas]

@@ -21,7 +21,12 @@ from audits.engine.findings import ProblemKind
 from audits.engine.parse_child import Outcome, write_frame
 
 BATCH = 24
+START_SECONDS = 60
 _ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class ParserUnavailableError(RuntimeError):
+    """No child can be started: it is nobody's file's fault."""
 
 
 class ChildLostError(Exception):
@@ -29,6 +34,8 @@ class ChildLostError(Exception):
 
 
 class _Child:
+    """One parsing process. ``is_fresh`` says that nothing that was parsed before can be at fault."""
+
     def __init__(self, repository: Path, file_bytes: int) -> None:
         # Its own session, so that a time-out reaches whatever it may have started; no environment, so no credentials.
         self.process = subprocess.Popen(
@@ -41,18 +48,33 @@ class _Child:
             bufsize=0,
             start_new_session=True,
         )
+        self.is_fresh = True
+        self._is_ready = False
 
     def ask(self, shas: Sequence[str], seconds: float) -> list[Outcome]:
-        """The outcomes of a batch. Raises ``ChildLostError``."""
+        """The outcomes of a batch. Raises ``ChildLostError``, or ``ParserUnavailableError`` before the first."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
+        if not self._is_ready:
+            self._wait_ready()
         try:
             write_frame(self.process.stdin, msgspec.msgpack.encode(list(shas)))  # type: ignore[arg-type]
         except OSError as error:
             raise ChildLostError from error
+        outcomes = msgspec.msgpack.decode(self._frame(seconds), type=list[Outcome])
+        self.is_fresh = False
+        return outcomes
+
+    def _wait_ready(self) -> None:
+        try:
+            self._frame(START_SECONDS)
+        except ChildLostError as error:
+            raise ParserUnavailableError("a parsing process could not start") from error
+        self._is_ready = True
+
+    def _frame(self, seconds: float) -> bytes:
         deadline = time.monotonic() + seconds
         size = int.from_bytes(self._read(4, deadline), "big")
-        return msgspec.msgpack.decode(self._read(size, deadline), type=list[Outcome])
+        return self._read(size, deadline)
 
     def _read(self, size: int, deadline: float) -> bytes:
         assert self.process.stdout is not None
@@ -97,8 +119,8 @@ class ParsePool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closed.set()
         with self._lock:
+            self._closed.set()
             children = list(self._children.values())
         for child in children:
             child.kill()
@@ -129,8 +151,11 @@ class ParsePool:
             self._outcomes.put(error)
 
     def _parse_batch(self, number: int, batch: list[str]) -> list[Outcome]:
+        is_fresh = True
         try:
-            return self._child(number).ask(batch, self._file_seconds)
+            child = self._child(number)
+            is_fresh = child.is_fresh
+            return child.ask(batch, self._file_seconds)
         except ChildLostError:
             self._lose(number)
         if self._closed.is_set():
@@ -138,11 +163,15 @@ class ParsePool:
         if len(batch) > 1:
             middle = len(batch) // 2
             return self._parse_batch(number, batch[:middle]) + self._parse_batch(number, batch[middle:])
-        words = f"too complex: parsing it took more than {self._file_seconds} s or crashed the parser"
+        if not is_fresh:
+            return self._parse_batch(number, batch)
+        words = f"too complex: parsing took more than {self._file_seconds} s, too much memory, or crashed the parser"
         return [Outcome(batch[0], problem=ProblemKind.TOO_COMPLEX, words=words)]
 
     def _child(self, number: int) -> _Child:
         with self._lock:
+            if self._closed.is_set():
+                raise ChildLostError
             if number not in self._children:
                 self._children[number] = _Child(self._repository, self._file_bytes)
             return self._children[number]

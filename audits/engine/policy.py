@@ -9,8 +9,10 @@ from typing import Literal
 import msgspec
 
 from audits.engine.findings import Zone
+from audits.engine.globs import translate
 
 MAX_POLICY_CHARACTERS = 200_000
+MAX_GLOB_CHARACTERS = 500
 
 
 class PolicyError(ValueError):
@@ -58,6 +60,7 @@ class Zones(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "**/benchmarks/**",
         "**/docs/**",
         "**/doc/**",
+        "**/.*/**",
         "setup.py",
         "noxfile.py",
         "fabfile.py",
@@ -166,9 +169,14 @@ def _check_globs(policy: Policy, text: str) -> None:
 
 
 def _check_glob(glob: str, key: str, text: str) -> None:
-    if not glob or len(glob) > 500 or glob.startswith("/") or glob.count("**") > 5 or glob.count("*") > 20:
+    try:
+        re.compile(translate(glob))
+        usable = 0 < len(glob) <= MAX_GLOB_CHARACTERS and not glob.startswith("/")
+    except re.error:
+        usable = False
+    if not usable:
         raise PolicyError(
-            f"{key}: {glob[:60]!r} is no usable glob (relative, 1 to 500 characters, at most five **)",
+            f"{key}: {glob[:60]!r} is no usable glob (relative, 1 to {MAX_GLOB_CHARACTERS} characters)",
             _line_of_key(key, text),
         )
 
@@ -182,23 +190,4 @@ def _check_limits(policy: Policy, text: str) -> None:
 
 @lru_cache(maxsize=256)
 def _matcher(globs: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{_translate(glob)})" for glob in globs) or r"(?!)")
-
-
-def _translate(glob: str) -> str:
-    """A glob as a regular expression: ``**/`` any folders or none, ``*`` and ``?`` within one name. Linear in the
-    path."""
-    pattern = ""
-    position = 0
-    while position < len(glob):
-        if glob.startswith("**/", position):
-            pattern += "(?:[^/]+/)*"
-            position += 3
-        elif glob.startswith("**", position):
-            pattern += ".*"
-            position += 2
-        else:
-            character = glob[position]
-            pattern += {"*": "[^/]*", "?": "[^/]"}.get(character, re.escape(character))
-            position += 1
-    return pattern + r"\Z"
+    return re.compile("|".join(map(translate, globs)) or r"(?!)")

@@ -9,16 +9,22 @@ from typing import Protocol
 import msgspec
 import zstandard
 
-from audits.engine.codebase import Codebase, Tree
+from audits.engine.builds import BUILD_FILES
+from audits.engine.codebase import Codebase
 from audits.engine.facts import Facts, decode
 from audits.engine.findings import Finding, Problem, ProblemKind, Progress, Report, Zone, numbered
 from audits.engine.git import Commit, Entry, GitRepository
+from audits.engine.modules import Tree
 from audits.engine.parsing import ParsePool
 from audits.engine.policy import Policy
 from audits.engine.rules import RULES
 
 # Changes whenever the same tree and policy could give another report.
 ENGINE_VERSION = "1"
+
+
+# Of the texts that tell what a build makes, this much is read.
+_TEXT_BYTES = 200_000
 
 
 class Cancelled(Exception):
@@ -66,7 +72,7 @@ def audit(
         )
     with clock.phase("resolve"):
         progress(Progress("Resolving names", len(facts), len(facts)))
-        codebase = Codebase(Tree(facts, listing.paths, listing.ignored), policy)
+        codebase = Codebase(Tree(facts, listing.paths, listing.texts), policy)
     findings: list[Finding] = []
     for rule in chosen:
         with clock.phase(f"rule {rule.name}"):
@@ -109,6 +115,7 @@ class _Listing:
     def __init__(self, repository: GitRepository, commit: Commit, policy: Policy) -> None:
         self.sources: dict[str, str] = {}
         self.problems: list[Problem] = []
+        self.texts: dict[str, str] = {}
         paths = set()
         for entry in repository.tree(commit.sha):
             if not _is_safe(entry.path):
@@ -116,9 +123,9 @@ class _Listing:
                     entry, ProblemKind.UNSAFE_PATH, "a name that no honest tree holds; not looked at"
                 )
                 continue
+            paths.add(entry.path)
             if entry.kind == "submodule":
                 continue
-            paths.add(entry.path)
             is_source = entry.path.endswith(".py") and not policy.excludes(entry.path)
             if entry.kind == "link":
                 if is_source:
@@ -129,11 +136,12 @@ class _Listing:
                     )
             elif is_source:
                 self.sources[entry.path] = entry.sha
+            elif entry.path.rpartition("/")[2] in BUILD_FILES and (data := repository.blob(entry.sha)):
+                self.texts[entry.path] = data[:_TEXT_BYTES].decode("utf-8", "replace")
             elif not repository.has(entry.sha):
                 words = "this copy of the repository lacks the file's contents (not Python source, so no rule needs it)"
                 self._problem(entry, ProblemKind.MISSING_OTHER_BLOB, words)
         self.paths = frozenset(paths)
-        self.ignored = _ignored(repository, commit)
 
     def _problem(self, entry: Entry, kind: ProblemKind, words: str) -> None:
         self.problems.append(Problem(entry.path, kind, words))
@@ -141,11 +149,6 @@ class _Listing:
 
 def _is_safe(path: str) -> bool:
     return not any(part in {"", ".", ".."} or part.casefold() == ".git" for part in path.split("/"))
-
-
-def _ignored(repository: GitRepository, commit: Commit) -> tuple[str, ...]:
-    data = repository.read(commit.sha, ".gitignore") or b""
-    return tuple(data[:200_000].decode("utf-8", "replace").splitlines())
 
 
 def _facts(

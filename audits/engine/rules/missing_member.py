@@ -10,11 +10,12 @@ hint says which of these the tree suggests.
 
 from collections.abc import Iterator
 
-from audits.engine.codebase import ClassTarget, Codebase, Missing, Target, Targets, Unknown
+from audits.engine.codebase import Codebase
 from audits.engine.enums import EnumClass, Enums
 from audits.engine.facts import GUARD_ATTRIBUTE, GUARD_KEY, Reference
 from audits.engine.findings import Annotation, Finding, Place
 from audits.engine.rules.places import Spot, findings_at, nearest
+from audits.engine.targets import ClassTarget, Missing, Target, Targets, Unknown
 
 NAME = "missing-member"
 
@@ -28,25 +29,20 @@ def check(codebase: Codebase) -> Iterator[Finding]:
 
 
 def _check_reference(codebase: Codebase, enums: Enums, path: str, reference: Reference) -> Iterator[Finding]:
-    attributes = reference.expr.attributes
     targets = codebase.root(path, reference.expr)
-    for name in attributes:
+    for name in reference.expr.attributes:
         if not _can_hold_enums(targets):
             return
         owners = _enums_of(enums, targets)
-        if owners:
-            missing = [owner for owner in owners if owner.lacks(name)]
-            if missing:
-                yield from _findings(
-                    codebase, enums, path, reference, name, targets, missing, GUARD_ATTRIBUTE
-                )
-                return
-        step: Targets = frozenset()
-        for target in targets:
-            step |= codebase.attribute(target, name)
-        targets = step
-    if reference.key is not None and (owners := _enums_of(enums, targets)):
-        missing = [owner for owner in owners if owner.lacks_key(reference.key)]
+        missing = [o for o in owners if o.lacks(name) and not enums.is_patched(path, o.target, name)]
+        if missing:
+            yield from _findings(codebase, enums, path, reference, name, targets, missing, GUARD_ATTRIBUTE)
+            return
+        if any(name in owner.members for owner in owners):
+            return
+        targets = codebase.step(targets, name)
+    if reference.key is not None:
+        missing = [o for o in _enums_of(enums, targets) if o.lacks_key(reference.key)]
         if missing:
             yield from _findings(codebase, enums, path, reference, reference.key, targets, missing, GUARD_KEY)
 

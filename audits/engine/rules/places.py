@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from audits.engine.codebase import Codebase
-from audits.engine.facts import IMPORT_TIME, TYPE_CHECKING
+from audits.engine.facts import CONDITIONAL, IMPORT_TIME, TYPE_CHECKING
 from audits.engine.findings import Annotation, Finding, Place, severity_of
 
 
@@ -50,6 +50,8 @@ def findings_at(
 def _annotations(flags: int, guard: int) -> Iterator[Annotation]:
     if flags & guard:
         yield Annotation.GUARDED
+    if flags & CONDITIONAL:
+        yield Annotation.POSSIBLE
     if flags & TYPE_CHECKING:
         yield Annotation.TYPE_CHECKING_ONLY
     elif flags & IMPORT_TIME:

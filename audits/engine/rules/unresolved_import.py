@@ -3,17 +3,19 @@
 First-party is what the tree itself holds; installed packages are not looked at. Stubs, extension modules, modules
 with ``__getattr__`` and files that git ignores (a build makes them) count as existing. An import inside ``try``
 that catches ImportError is marked ``guarded`` and stays listed: a guard around a module that has long been removed
-hides a dead path.
+hides a dead path. A fallback, which only runs when another import fails that seems fine, is marked ``possible``.
 
 Mend it by importing from where the name lives now (the hint knows some), or by deleting what needs it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from audits.engine.codebase import Codebase, Missing, ModuleTarget, Target
-from audits.engine.facts import GUARD_IMPORT, Import
-from audits.engine.findings import Finding, Place
+from audits.engine.codebase import Codebase
+from audits.engine.facts import GUARD_IMPORT, TYPE_CHECKING, Import
+from audits.engine.findings import Annotation, Finding, Place
 from audits.engine.rules.places import Spot, findings_at, nearest
+from audits.engine.targets import Missing, ModuleTarget
 
 NAME = "unresolved-import"
 
@@ -22,9 +24,10 @@ def check(codebase: Codebase) -> Iterator[Finding]:
     """Yields one finding for each import of an absent module, and one for each absent name of an existing module."""
     definitions = _Definitions(codebase)
     for path, facts in codebase.facts.items():
-        reported: set[tuple[int, int, str]] = set()
+        reported: set[tuple[tuple[int, int], int, str]] = set()
         for item in facts.imports:
             target = codebase.imported_module(path, item)
+            place = (item.line, item.column)
             if isinstance(target, Missing):
                 # ``from absent import a, b`` is one wrong place, not two.
                 statement = (item.statement, item.level, item.module)
@@ -32,6 +35,8 @@ def check(codebase: Codebase) -> Iterator[Finding]:
                     continue
                 reported.add(statement)
                 spot = _absent_module(definitions, target)
+                if item.name is not None:
+                    place = item.statement
             elif isinstance(target, ModuleTarget) and item.name not in {None, "*"}:
                 absent = _absent_name(codebase, definitions, path, item, target)
                 if absent is None:
@@ -39,12 +44,19 @@ def check(codebase: Codebase) -> Iterator[Finding]:
                 spot = absent
             else:
                 continue
-            yield from findings_at(
-                codebase, path, spot, [(item.line, item.column, item.scope, item.flags)], GUARD_IMPORT
-            )
+            if not _surely_runs(codebase, path, item):
+                spot = replace(spot, annotations=(Annotation.POSSIBLE,))
+            yield from findings_at(codebase, path, spot, [(*place, item.scope, item.flags)], GUARD_IMPORT)
 
 
 def _absent_module(definitions: "_Definitions", target: Missing) -> Spot:
+    if target.above:
+        return Spot(
+            rule=NAME,
+            subject=target.name,
+            message=f"{target.name} goes above the topmost package",
+            hint="Take a dot away, or name the module absolutely.",
+        )
     return Spot(
         rule=NAME,
         subject=target.name,
@@ -57,9 +69,12 @@ def _absent_name(
     codebase: Codebase, definitions: "_Definitions", path: str, item: Import, target: ModuleTarget
 ) -> Spot | None:
     assert item.name is not None
-    found = codebase.name(target.path, item.name)
-    missing = next((t for t in found if isinstance(t, Missing)), None)
-    if missing is None or len(found) > 1 or not _is_own(codebase, target, item.name):
+    found = codebase.imported_name(path, item, target)
+    if len(found) != 1 or not isinstance(next(iter(found)), Missing):
+        return None
+    if not _is_own(codebase, path, item, target):
+        return None
+    if item.flags & TYPE_CHECKING and codebase.modules.has_stub(target.path):
         return None
     module = codebase.dotted(target.path)
     return Spot(
@@ -72,12 +87,25 @@ def _absent_name(
     )
 
 
-def _is_own(codebase: Codebase, target: Target, name: str) -> bool:
+def _is_own(codebase: Codebase, path: str, item: Import, target: ModuleTarget) -> bool:
     """Whether the module itself lacks the name: one that re-exports something absent is reported where it imports
     it."""
-    assert isinstance(target, ModuleTarget)
     facts = codebase.facts.get(target.path)
-    return facts is None or name not in facts.names
+    return facts is None or target.path == path or item.name not in facts.names
+
+
+def _surely_runs(codebase: Codebase, path: str, item: Import) -> bool:
+    """Whether an import is no fallback, or the ``try`` that it stands in for surely fails."""
+    first, end = item.fallback
+    others = codebase.facts[path].imports[first:end]
+    return not others or any(_fails(codebase, path, o) and _surely_runs(codebase, path, o) for o in others)
+
+
+def _fails(codebase: Codebase, path: str, item: Import) -> bool:
+    target = codebase.imported_module(path, item)
+    if isinstance(target, ModuleTarget) and item.name not in {None, "*"}:
+        return all(isinstance(t, Missing) for t in codebase.imported_name(path, item, target))
+    return isinstance(target, Missing)
 
 
 class _Definitions:

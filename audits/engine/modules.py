@@ -1,0 +1,319 @@
+"""Which module of the tree an import statement names.
+
+A module is identified by its path. Absolute imports are looked up as Python would: from the folder that holds the
+importing file's topmost package (what a test runner or a started script puts on ``sys.path``), and from the policy's
+source roots.
+"""
+
+import posixpath
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from audits.engine.builds import Builds
+from audits.engine.facts import IMPORT, IMPORT_TOP, Facts, Import
+from audits.engine.findings import Zone
+from audits.engine.policy import Policy
+from audits.engine.targets import UNKNOWN, External, Missing, ModuleTarget, Target
+
+_IMPORTABLE = (".py", ".pyi", ".pyx", ".so", ".pyd")
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The paths of a commit: parsed ones with facts, the rest by name (stubs and extensions exist without facts).
+
+    ``texts`` are the contents of the ``builds.BUILD_FILES``, by path: they tell which modules a build makes.
+    """
+
+    facts: Mapping[str, Facts]
+    paths: frozenset[str]
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Modules:
+    """The modules of one tree. Everything is worked out once and remembered."""
+
+    def __init__(self, tree: Tree, policy: Policy) -> None:
+        self._facts = tree.facts
+        self._policy = policy
+        self._paths = tree.paths
+        self._builds = Builds(tree.paths, tree.texts, (n for f in tree.facts.values() for n in f.built))
+        self._packages: set[str] = set()
+        self._with_python: set[str] = set()
+        self._read_folders()
+        self._roots = tuple("" if r in {".", ""} else r.strip("/") + "/" for r in policy.source_roots)
+        self._base: dict[str, str] = {}
+        self._places: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._installed: dict[str, set[str]] = {}
+        self._read_installed()
+        self._confirmed: set[str] = set()
+        self._confirm()
+
+    def _read_folders(self) -> None:
+        for path in self._paths:
+            folder = path[: path.rfind("/") + 1]
+            if path.endswith(("/__init__.py", "/__init__.pyi")):
+                self._packages.add(folder)
+            if path.endswith(_IMPORTABLE):
+                while folder not in self._with_python:
+                    self._with_python.add(folder)
+                    folder = parent(folder)
+
+    def _read_installed(self) -> None:
+        """What is put into ``sys.modules``, by the folder or file for which it counts."""
+        for path, facts in self._facts.items():
+            for name, import_time in facts.installed:
+                if not import_time or (
+                    self._policy.zone(path) is Zone.TEST and not path.endswith("conftest.py")
+                ):
+                    reach = path
+                elif path.endswith("conftest.py"):
+                    reach = path[: path.rfind("/") + 1]
+                else:
+                    reach = ""
+                self._installed.setdefault(reach, set()).add(name)
+
+    # --- paths -----------------------------------------------------------------------------------------------------
+
+    def base(self, path: str) -> str:
+        """The folder that holds the topmost package of a file: "" or a path with a trailing slash."""
+        folder = path[: path.rfind("/") + 1]
+        found = self._base.get(folder)
+        if found is None:
+            found = folder
+            while found and found in self._packages:
+                found = parent(found)
+            self._base[folder] = found
+        return found
+
+    def dotted(self, path: str) -> str:
+        """The dotted name of a module, as its longest source root sees it."""
+        root = max((r for r in self._roots if path.startswith(r)), key=len, default="")
+        name = path[len(root) :].removesuffix("/").removesuffix(".py").removesuffix("/__init__")
+        return "" if name == "__init__" else name.replace("/", ".")
+
+    def at(self, stem: str) -> str | None:
+        """The module at a path without its suffix; a folder without Python source of its own counts last."""
+        for path in (f"{stem}/__init__.py", f"{stem}.py"):
+            if path in self._paths:
+                return path
+        if f"{stem}/" in self._with_python and f"{stem}/" not in self._packages:
+            return f"{stem}/"
+        return None
+
+    def submodule(self, module: str, name: str) -> str | None:
+        """The path of ``name`` inside a package, None when the module is no package or has no such part."""
+        folder = _folder_of(module)
+        return self.at(folder + name) if folder is not None else None
+
+    def has_built_part(self, module: str, name: str) -> bool:
+        """Whether a package has a part that isn't Python source here: a stub, an extension, what a build makes."""
+        folder = _folder_of(module)
+        if folder is None:
+            return False
+        facts = self._facts.get(module)
+        if facts is not None and "__path__" in facts.names:
+            return True
+        return self._builds.has(folder + name)
+
+    def has_stub(self, module: str) -> bool:
+        """Whether a type checker reads something else in a module's place."""
+        return self._builds.has_stub(module)
+
+    def find(self, dotted: str, importer: str) -> tuple[str, ...]:
+        """The paths of an absolutely named module as ``importer`` sees it, the likeliest first.
+
+        Regular packages and modules win over plain folders, as in Python's own path search.
+        """
+        base = self.base(importer)
+        key = (base, dotted)
+        found = self._places.get(key)
+        if found is None:
+            relative = dotted.replace(".", "/")
+            all_found = dict.fromkeys(self.at(root + relative) for root in (base, *self._roots))
+            present = [path for path in all_found if path is not None]
+            found = self._places[key] = tuple(sorted(present, key=lambda path: path.endswith("/")))
+        return found
+
+    # --- imports ---------------------------------------------------------------------------------------------------
+
+    def imported(self, path: str, item: Import) -> Target:
+        """The module that an import statement names: a module, something external, unknown or missing."""
+        if item.level:
+            return self._relative(path, item)
+        if not self._is_first_party(path, item):
+            return External(item.module)
+        places = self.find(item.module, path)
+        if places:
+            return ModuleTarget(self._likeliest(places, item))
+        if self._is_installed(item.module, path):
+            return UNKNOWN
+        return self._first_absent(item.module, path)
+
+    def _likeliest(self, places: tuple[str, ...], item: Import) -> str:
+        if len(places) > 1 and item.name is not None:
+            for place in places:
+                if self.may_have(place, item.name):
+                    return place
+        return places[0]
+
+    def may_have(self, module: str, name: str) -> bool:
+        """Whether a module may hold a name, going by its own text only."""
+        if name == "*" or self.submodule(module, name) is not None:
+            return True
+        facts = self._facts.get(module)
+        if facts is None:
+            return not module.endswith("/")
+        return name in facts.names or facts.dynamic or bool(facts.stars) or facts.error is not None
+
+    def _first_absent(self, dotted: str, path: str) -> Target:
+        """Goes part by part, so that the first absent part is named."""
+        known, _, rest = dotted.partition(".")
+        places = self.find(known, path)
+        module = places[0] if places else None
+        while module is not None and rest:
+            part, _, rest = rest.partition(".")
+            inner = self.submodule(module, part)
+            if inner is None:
+                return self._absent(module, part)
+            module = inner
+        return ModuleTarget(module) if module is not None else Missing(dotted)
+
+    def _absent(self, module: str, part: str) -> Target:
+        facts = self._facts.get(module)
+        if self.has_built_part(module, part) or (facts is None and not module.endswith("/")):
+            return UNKNOWN
+        if facts is not None and any(not name for name, _ in facts.installed):
+            return UNKNOWN
+        name = self.dotted(module)
+        return Missing(f"{name}.{part}" if name else part)
+
+    def _relative(self, path: str, item: Import) -> Target:
+        folder = path[: path.rfind("/") + 1]
+        for _ in range(item.level - 1):
+            if not folder:
+                return Missing("." * item.level + item.module, above=True)
+            folder = parent(folder)
+        if not item.module:
+            own = f"{folder}__init__.py"
+            return ModuleTarget(own if own in self._paths else folder)
+        stem = folder + item.module.replace(".", "/")
+        found = self.at(stem)
+        if found is not None:
+            return ModuleTarget(found)
+        dotted = self.dotted(stem)
+        if self._builds.has(stem) or self._is_installed(dotted, path):
+            return UNKNOWN
+        if item.level > 1 and not folder and "" not in self._packages:
+            return Missing("." * item.level + item.module, above=True)
+        return self._relative_absent(folder, item.module)
+
+    def _relative_absent(self, folder: str, dotted: str) -> Target:
+        module = f"{folder}__init__.py" if f"{folder}__init__.py" in self._paths else folder
+        for part in dotted.split("."):
+            inner = self.submodule(module, part)
+            if inner is None:
+                return self._absent(module, part)
+            module = inner
+        return ModuleTarget(module)
+
+    def _is_installed(self, dotted: str, importer: str) -> bool:
+        """Whether somebody puts a module, or a package around it, into ``sys.modules`` before it is imported here."""
+        if not self._installed:
+            return False
+        reaches = ["", importer]
+        folder = importer[: importer.rfind("/") + 1]
+        while folder:
+            reaches.append(folder)
+            folder = parent(folder)
+        parts = dotted.split(".")
+        names = {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+        return any(not names.isdisjoint(self._installed.get(reach, ())) for reach in reaches)
+
+    # --- ours, or installed beside us? -------------------------------------------------------------------------------
+
+    def _is_first_party(self, path: str, item: Import) -> bool:
+        """Whether an absolute import is of this tree and of nothing that is installed beside it."""
+        top = item.module.partition(".")[0]
+        places = self.find(top, path)
+        if not places or _is_itself(places[0], path):
+            return False
+        if top in sys.stdlib_module_names:
+            return self._arrives(path, item)
+        found = places[0]
+        # A plain folder gives way to an installed package of the same name (alembic/, docker/, redis/ are common), and
+        # what lies beside a file is only seen from there when somebody starts it there; so these only count when
+        # imports of them are seen to arrive.
+        if not found.endswith("/") and parent_of(found) in self._roots:
+            return True
+        return found in self._confirmed
+
+    def _arrives(self, path: str, item: Import) -> bool:
+        places = self.find(item.module, path)
+        if not places or _is_itself(places[0], path):
+            return False
+        if "." in item.module:
+            return True
+        if item.name is None or item.name == "*":
+            return False
+        # A package that imports from itself binds the name by doing so.
+        return any(
+            self.submodule(p, item.name) is not None if p == path else self.may_have(p, item.name) for p in places
+        )
+
+    def _confirm(self) -> None:
+        plain: list[tuple[str, str, int]] = []
+        for path, facts in self._facts.items():
+            for index, item in enumerate(facts.imports):
+                if item.level:
+                    continue
+                top = item.module.partition(".")[0]
+                places = self.find(top, path)
+                if not places or places[0] in self._confirmed or top in sys.stdlib_module_names:
+                    continue
+                if self._arrives(path, item):
+                    self._confirmed.add(places[0])
+                elif item.name is None and not _is_itself(places[0], path):
+                    plain.append((places[0], path, index))
+        for found, path, index in plain:
+            if found not in self._confirmed and any(
+                self.may_have(found, name) for name in self._read_through(path, index)
+            ):
+                self._confirmed.add(found)
+
+    def _read_through(self, path: str, index: int) -> Iterator[str]:
+        """The first attributes that a file reads of a module that it imports as a whole."""
+        facts = self._facts[path]
+        bindings = {
+            number
+            for number, binding in enumerate(facts.bindings)
+            if binding.kind in {IMPORT, IMPORT_TOP} and binding.index == index
+        }
+        for reference in facts.references:
+            if reference.expr.attributes and not bindings.isdisjoint(reference.expr.candidates):
+                yield reference.expr.attributes[0]
+
+
+def parent(folder: str) -> str:
+    """The folder around one: "a/b/" -> "a/", "a/" -> ""."""
+    return posixpath.dirname(folder.rstrip("/")) + "/" if "/" in folder.rstrip("/") else ""
+
+
+def parent_of(module: str) -> str:
+    """The folder that a module is imported from: of "a/b.py" and of "a/b/__init__.py" it is "a/"."""
+    return parent(module.removesuffix("__init__.py") if module.endswith("/__init__.py") else module)
+
+
+def _is_itself(module: str, importer: str) -> bool:
+    """Whether a plain module would import itself: what it means then is something installed of the same name."""
+    return module == importer and not module.endswith("__init__.py")
+
+
+def _folder_of(module: str) -> str | None:
+    """The folder whose files are a package's submodules; None for a plain module."""
+    if module.endswith("/") or not module:
+        return module
+    if module.endswith("/__init__.py"):
+        return module[: -len("__init__.py")]
+    return "" if module == "__init__.py" else None
