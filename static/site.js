@@ -25,8 +25,9 @@
     root.querySelectorAll("time[data-local]").forEach(function (element) {
       var moment = new Date(element.dateTime);
       if (isNaN(moment)) return;
-      var isRelative = element.dataset.local === "relative";
-      var text = isRelative ? ago(moment) : absolute.format(moment);
+      var isRelative = element.dataset.local !== "absolute";
+      var isDue = element.dataset.local === "due" && moment <= Date.now();
+      var text = isDue ? "due now" : isRelative ? ago(moment) : absolute.format(moment);
       if (element.textContent !== text) element.textContent = text;
       element.title = (isRelative ? absolute.format(moment) : ago(moment)) + " · " + utc(moment);
     });

@@ -3,11 +3,11 @@
 import os
 
 from ssot_dash.settings import *  # noqa: F403
-from ssot_dash.settings import CELERY_BROKER_URL
 
-# pytest-xdist's workers share the broker that was started for the tests, with a number of their own in it.
-if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and CELERY_BROKER_URL.startswith("redis+socket://"):
-    CELERY_BROKER_URL = f"{CELERY_BROKER_URL}?virtual_host={1 + int(worker.removeprefix('gw'))}"
+# pytest-xdist's workers share the broker that was started for the tests, with a queue of their own in it. (A database of
+# their own, by the URL's virtual_host, would not do: Celery's worker forgets it on a socket, though clients don't.)
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    CELERY_TASK_DEFAULT_QUEUE = f"celery-{worker}"
 
 # Hashing a password slowly on purpose would be most of a page test's time.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -30,7 +30,8 @@ def icon(name: str, label: str = "") -> SafeString:
 def when(moment: datetime | None, style: str = "absolute", empty: str = "never") -> SafeString:
     """A time: UTC with minutes here, and ``site.js`` turns it into the reader's zone.
 
-    ``style``: ``absolute`` ("23 Nov 2026, 08:35") or ``relative`` ("3 min ago", the time itself as tooltip).
+    ``style``: ``absolute`` ("23 Nov 2026, 08:35"), ``relative`` ("3 min ago", the time itself as tooltip) or ``due``
+    (relative, and "due now" once it has come).
     """
     if moment is None:
         return format_html('<span class="text-secondary">{}</span>', empty)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from ssot_dash.embedded import browser as browser_on_machine
+from tests.audits.story import Chapter, Story, chapters_at, tell
 
 # Playwright's synchronous interface runs an event loop in the test's thread; Django would refuse the database there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -72,6 +74,18 @@ def chromium() -> Iterator[Browser]:
 def live_site(django_db_serialized_rollback: None, live_server: LiveServer) -> LiveServer:
     """The site on this test's database, with the rows that migrations made. ``live_site.url`` is its address."""
     return live_server
+
+
+@pytest.fixture(scope="session")
+def chapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Chapter]]:
+    path = tmp_path_factory.mktemp("story") / "repo"
+    return path, chapters_at(path)
+
+
+@pytest.fixture
+def story(live_site: LiveServer, chapters: tuple[Path, list[Chapter]]) -> Story:
+    """A repository with three audited commits, whose ``RUN`` is gone at the last one."""
+    return tell(*chapters)
 
 
 @pytest.fixture

@@ -11,25 +11,13 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page
-from pytest_django.live_server_helper import LiveServer
 
-from tests.audits.story import Chapter, Story, chapters_at, tell
+from tests.audits.story import Story
 from tests.browser.conftest import DARK, PHONE, Look, OpenPage
 from tests.browser.test_shell import paths
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
-
-
-@pytest.fixture(scope="module")
-def chapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Chapter]]:
-    path = tmp_path_factory.mktemp("story") / "repo"
-    return path, chapters_at(path)
-
-
-@pytest.fixture
-def story(live_site: LiveServer, chapters: tuple[Path, list[Chapter]]) -> Story:
-    return tell(*chapters)
 
 
 def complaints(page: Page) -> list[str]:

@@ -1,8 +1,6 @@
 """The way of an audit as people go it: add a repository, audit it, look at what was found."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,43 +9,21 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from audits.models import Audit, Repository, State
-from tests.audits.story import BEGAN, Chapter, Story, chapters_at, tell, tree
+from ssot_dash.embedded.supervisor import Program
+from tests.audits.story import BEGAN, Story, tree
 from tests.browser.conftest import session_cookie
 from tests.samples import commit_tree, init_repository
 
 
-@pytest.fixture(scope="module")
-def chapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Chapter]]:
-    path = tmp_path_factory.mktemp("story") / "repo"
-    return path, chapters_at(path)
-
-
 @pytest.fixture
-def story(live_site: LiveServer, chapters: tuple[Path, list[Chapter]]) -> Story:
-    return tell(*chapters)
-
-
-@pytest.fixture
-def worker(live_site: LiveServer, child_environment: dict[str, str]) -> Iterator[None]:
+def worker(live_site: LiveServer, start_worker: Callable[..., Program]) -> Program:
     """A real Celery worker on this test's database and broker."""
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "ssot_dash",
-        "worker",
-        "--pool=solo",
-        "--loglevel=WARNING",
-    ]
-    process = subprocess.Popen([*command, "--without-gossip", "--without-mingle"], env=child_environment)
-    yield
-    process.terminate()
-    process.wait(30)
+    return start_worker()
 
 
+@pytest.mark.celery
 def test_repository_is_added_and_audited_and_its_figures_appear(
-    page: Page, worker: None, tmp_path: Path, console_errors: list[str]
+    page: Page, worker: Program, tmp_path: Path, console_errors: list[str]
 ) -> None:
     path = init_repository(tmp_path / "repo")
     commit_tree(path, tree(), "First", BEGAN, [])
@@ -77,8 +53,9 @@ def test_repository_is_added_and_audited_and_its_figures_appear(
     expect(page.get_by_role("heading", name="The canonical definition")).to_be_visible()
 
 
+@pytest.mark.celery
 def test_audit_of_an_unknown_revision_fails_with_words_and_can_be_tried_again(
-    page: Page, worker: None, story: Story
+    page: Page, worker: Program, story: Story
 ) -> None:
     page.goto(story.url)
     page.get_by_label("Commit, tag or branch").fill("no-such-branch")

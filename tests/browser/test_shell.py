@@ -1,28 +1,15 @@
 """What every page has: no errors, no sideways scrolling, themes, keyboard, local times, words for failed requests."""
 
 import re
-from pathlib import Path
 
-import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from audits.models import Audit, Repository, State
-from tests.audits.story import Chapter, Story, chapters_at, tell
+from tests.audits.story import Story
 from tests.browser.conftest import LIGHT, OpenPage, session_cookie
-
-
-@pytest.fixture(scope="module")
-def chapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Chapter]]:
-    path = tmp_path_factory.mktemp("story") / "repo"
-    return path, chapters_at(path)
-
-
-@pytest.fixture
-def story(live_site: LiveServer, chapters: tuple[Path, list[Chapter]]) -> Story:
-    return tell(*chapters)
 
 
 def paths(story: Story) -> list[str]:
