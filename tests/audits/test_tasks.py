@@ -1,14 +1,12 @@
-"""Messages are only a doorbell: without a broker nothing is lost, and with a real worker that is killed nothing either."""
+"""Messages are only a doorbell: nothing is lost without a broker, nor with a real worker that is killed."""
 
-import os
-import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from django.utils import timezone
 from audits import auditing, tasks
 from audits.models import Audit, BlobFacts, Lifespan, Repository, Schedule, State, Violation
 from ssot_dash.celery import app
+from ssot_dash.embedded.supervisor import Program
 from tests.audits.conftest import AddRepository, Drifting
 from tests.samples import commit_tree, init_repository
 
@@ -38,7 +37,7 @@ def empty_queue() -> Iterator[None]:
 
 def waiting_messages() -> int:
     with app.connection_for_read() as broker:
-        return int(broker.default_channel.client.llen("celery"))
+        return int(broker.default_channel.client.llen(app.conf.task_default_queue))
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:
@@ -62,10 +61,10 @@ def test_a_message_is_sent_once_the_row_is_committed(add_repository: AddReposito
 
 
 def test_a_request_that_is_rolled_back_rings_no_bell(add_repository: AddRepository) -> None:
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with transaction.atomic():
         audit, _ = auditing.request(add_repository("/x"))
         tasks.dispatch_after_commit(audit)
-        raise RuntimeError
+        transaction.set_rollback(True)
     assert waiting_messages() == 0
 
 
@@ -145,52 +144,41 @@ def test_what_celery_would_stop_its_worker_for_never_leaves_the_task(
 # --- A real worker ---------------------------------------------------------------------------------------------------
 
 
-class Workers:
-    """Celery workers on this test's database and broker, in short leases; the test is their beat."""
-
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self._environment = environment | {"SSOT_LEASE_SECONDS": "3", "SSOT_REDISPATCH_SECONDS": "5"}
-        self._log = log
-        self.running: list[psutil.Popen] = []
-
-    def start(self) -> psutil.Popen:
-        command = [sys.executable, "-m", "celery", "-A", "ssot_dash", "worker", "--concurrency", "2"]
-        name = f"w{len(self.running)}@test"
-        with self._log.open("ab") as log:
-            worker = psutil.Popen(
-                [*command, "--without-gossip", "--without-mingle", "--hostname", name, "--loglevel", "INFO"],
-                env=self._environment,
-                cwd=ROOT,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.running.append(worker)
-        until(lambda: f"{name} ready" in self._log.read_text())
-        return worker
-
-    def kill(self, worker: psutil.Popen) -> None:
-        """The worker with all its processes, at once, as the kernel or an operator in a hurry does it."""
-        processes = [worker, *worker.children(recursive=True)]
-        for process in processes:
-            process.send_signal(signal.SIGKILL)
-        worker.wait()
-        self.running.remove(worker)
-
-    def pool(self, worker: psutil.Popen) -> list[psutil.Process]:
-        return [p for p in worker.children() if "parse_child" not in " ".join(p.cmdline())]
-
-    def stop(self) -> None:
-        for worker in list(self.running):
-            self.kill(worker)
+StartWorker = Callable[[], psutil.Process]
 
 
 @pytest.fixture
-def workers(child_environment: dict[str, str], tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(child_environment, tmp_path / "worker.log")
-    workers.start()
-    yield workers
-    workers.stop()
+def short_leases(start_worker: Callable[..., Program]) -> StartWorker:
+    """Starts workers that are believed dead soon, and answers their main process."""
+
+    def start() -> psutil.Process:
+        worker = start_worker(concurrency=2, SSOT_LEASE_SECONDS="3", SSOT_REDISPATCH_SECONDS="5")
+        assert worker.process is not None
+        return psutil.Process(worker.process.pid)
+
+    return start
+
+
+def parsers(worker: psutil.Process) -> list[psutil.Process]:
+    return [p for p in worker.children(recursive=True) if "parse_child" in " ".join(p.cmdline())]
+
+
+def pool(worker: psutil.Process) -> list[psutil.Process]:
+    return worker.children()
+
+
+def kill(*processes: psutil.Process) -> None:
+    """As the kernel or an operator in a hurry does it."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture(scope="session")
@@ -278,30 +266,32 @@ def ended(audit: Audit) -> bool:
     return not audit.in_flight
 
 
+def running(audit: Audit, attempt: int) -> bool:
+    audit.refresh_from_db()
+    return audit.state == State.RUNNING and audit.attempts == attempt and in_the_middle_of_parsing()
+
+
 def in_the_middle_of_parsing() -> bool:
     return 0 < BlobFacts.objects.count() < 500
 
 
 @pytest.mark.celery
-@pytest.mark.parametrize("victim", ["worker", "its children", "its parsers"])
+@pytest.mark.parametrize("victim", ["worker", "its pool", "its parsers"])
 def test_an_audit_whose_worker_is_killed_ends_with_the_same_result(
-    workers: Workers, large: Path, add_repository: AddRepository, victim: str
+    short_leases: StartWorker, large: Path, add_repository: AddRepository, victim: str
 ) -> None:
     expected = undisturbed(add_repository(large))
+    worker = short_leases()
     repository = add_repository(large)
-    (worker,) = workers.running
     audit = start(repository)
     until(in_the_middle_of_parsing)
     if victim == "worker":
-        workers.kill(worker)
-        workers.start()
-    elif victim == "its children":
-        for child in workers.pool(worker):
-            child.send_signal(signal.SIGKILL)
+        kill(worker, *worker.children(recursive=True))
+        short_leases()
+    elif victim == "its pool":
+        kill(*pool(worker))
     else:
-        for process in worker.children(recursive=True):
-            if "parse_child" in " ".join(process.cmdline()):
-                process.send_signal(signal.SIGKILL)
+        kill(*parsers(worker))
     with beat():
         until(lambda: ended(audit))
     assert (audit.state, audit.error_message) == (State.SUCCEEDED, "")
@@ -311,15 +301,15 @@ def test_an_audit_whose_worker_is_killed_ends_with_the_same_result(
 
 @pytest.mark.celery
 def test_another_worker_takes_over_from_one_that_is_gone(
-    workers: Workers, large: Path, add_repository: AddRepository
+    short_leases: StartWorker, large: Path, add_repository: AddRepository
 ) -> None:
     expected = undisturbed(add_repository(large))
+    first = short_leases()
     repository = add_repository(large)
     audit = start(repository)
     until(in_the_middle_of_parsing)
-    first = workers.running[0]
-    workers.start()
-    workers.kill(first)
+    short_leases()
+    kill(first)
     with beat():
         until(lambda: ended(audit))
     assert (audit.state, audit.attempts) == (State.SUCCEEDED, 2)
@@ -327,23 +317,41 @@ def test_another_worker_takes_over_from_one_that_is_gone(
 
 
 @pytest.mark.celery
-def test_a_worker_that_is_killed_leaves_no_parsers_behind(
-    workers: Workers, large: Path, add_repository: AddRepository
+def test_the_third_worker_that_dies_is_the_last(
+    short_leases: StartWorker, large: Path, add_repository: AddRepository
 ) -> None:
+    worker = short_leases()
+    repository = add_repository(large)
+    audit = start(repository)
+    with beat():
+        for attempt in (1, 2, 3):
+            until(lambda attempt=attempt: running(audit, attempt))
+            kill(*pool(worker))
+            BlobFacts.objects.all().delete()
+        until(lambda: ended(audit))
+    assert (audit.state, audit.error_code, audit.attempts) == (State.FAILED, "gave-up", 3)
+    assert audit.error_message.startswith("Gave up after 3 attempts: the worker was lost in the phase")
+    assert not repository.violations.exists()
+
+
+@pytest.mark.celery
+def test_a_worker_that_is_killed_leaves_no_parsers_behind(
+    short_leases: StartWorker, large: Path, add_repository: AddRepository
+) -> None:
+    worker = short_leases()
     start(add_repository(large))
     until(in_the_middle_of_parsing)
-    (worker,) = workers.running
-    parsers = [p for p in worker.children(recursive=True) if "parse_child" in " ".join(p.cmdline())]
-    assert parsers
-    for process in (worker, *workers.pool(worker)):
-        process.send_signal(signal.SIGKILL)
-    until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in parsers))
+    begun = parsers(worker)
+    assert begun
+    kill(worker, *pool(worker))
+    until(lambda: all(is_gone(parser) for parser in begun))
 
 
 @pytest.mark.celery
 def test_messages_that_got_lost_are_sent_again(
-    workers: Workers, drifting: Drifting, add_repository: AddRepository
+    short_leases: StartWorker, drifting: Drifting, add_repository: AddRepository
 ) -> None:
+    short_leases()
     audits = []
     for _ in range(20):
         audit, _ = auditing.request(add_repository(drifting.path, branch="main"))
@@ -357,8 +365,9 @@ def test_messages_that_got_lost_are_sent_again(
 
 @pytest.mark.celery
 def test_a_message_that_arrives_twice_is_worked_on_once(
-    workers: Workers, drifting: Drifting, add_repository: AddRepository
+    short_leases: StartWorker, drifting: Drifting, add_repository: AddRepository
 ) -> None:
+    short_leases()
     audit, _ = auditing.request(add_repository(drifting.path), drifting.second)
     for _ in range(10):
         tasks.run_audit.delay(audit.pk)
@@ -371,8 +380,9 @@ def test_a_message_that_arrives_twice_is_worked_on_once(
 
 @pytest.mark.celery
 def test_a_running_audit_is_cancelled_from_another_process(
-    workers: Workers, large: Path, add_repository: AddRepository
+    short_leases: StartWorker, large: Path, add_repository: AddRepository
 ) -> None:
+    worker = short_leases()
     repository = add_repository(large)
     audit = start(repository)
     until(in_the_middle_of_parsing)
@@ -380,13 +390,12 @@ def test_a_running_audit_is_cancelled_from_another_process(
     until(lambda: ended(audit))
     assert audit.state == State.CANCELLED
     assert not repository.violations.exists()
-    (worker,) = workers.running
-    until(lambda: not any("parse_child" in " ".join(p.cmdline()) for p in worker.children(recursive=True)))
+    until(lambda: not parsers(worker))
 
 
 @pytest.mark.celery
 def test_a_file_that_breaks_parsers_does_not_break_the_worker(
-    workers: Workers, tmp_path: Path, add_repository: AddRepository
+    short_leases: StartWorker, tmp_path: Path, add_repository: AddRepository
 ) -> None:
     path = init_repository(tmp_path / "evil")
     files = {
@@ -395,10 +404,10 @@ def test_a_file_that_breaks_parsers_does_not_break_the_worker(
         "good.py": "x = 1\n",
     }
     commit_tree(path, files, "Evil", 1_700_000_000, [])
-    (worker,) = workers.running
-    before = {p.pid for p in workers.pool(worker)}
+    worker = short_leases()
+    before = {p.pid for p in pool(worker)}
     audit = start(add_repository(path))
     until(lambda: ended(audit))
     assert audit.state == State.SUCCEEDED
     assert (audit.files_read, audit.problems_count + audit.findings_count > 0) == (3, True)
-    assert {p.pid for p in workers.pool(worker)} == before
+    assert {p.pid for p in pool(worker)} == before

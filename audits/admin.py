@@ -1,0 +1,95 @@
+"""The admin of the audit side: repositories are edited as on their pages, audits are only looked at."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+
+from audits import auditing
+from audits.forms import RepositoryForm
+from audits.models import Audit, Repository
+
+
+@admin.register(Repository)
+class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = RepositoryForm
+    list_display = (
+        "name",
+        "location",
+        "branch",
+        "schedule",
+        "next_audit_at",
+        "current_audit",
+        "open_violations",
+    )
+    list_filter = ("schedule", "is_sample")
+    list_select_related = ("current_audit",)
+    search_fields = ("name", "location")
+    readonly_fields = ("slug", "is_sample", "current_audit", "next_audit_at", "created_at", "open_violations")
+    fieldsets = (
+        (None, {"fields": ("name", "location", "branch", "schedule", "policy")}),
+        ("Kept by the site", {"fields": readonly_fields}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Repository]:
+        count = Count("violations", filter=Q(violations__is_open=True))
+        return Repository.objects.annotate(open_count=count)
+
+    @admin.display(ordering="open_count")
+    def open_violations(self, repository: Repository) -> int:
+        return int(getattr(repository, "open_count", 0))
+
+    def get_deleted_objects(
+        self, objs: QuerySet[Repository] | Sequence[Repository], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        # Django would load and list every row; there can be millions.
+        repositories = Repository.objects.filter(pk__in=[repository.pk for repository in objs])
+        counts = repositories.aggregate(
+            audits=Count("audits", distinct=True), violations=Count("violations", distinct=True)
+        )
+        model_counts = {"repositories": len(objs), **counts}
+        lacking = set() if self.has_delete_permission(request) else {"repository"}
+        return [str(repository) for repository in objs], model_counts, lacking, []
+
+    def delete_model(self, request: HttpRequest, obj: Repository) -> None:
+        auditing.remove(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Repository]) -> None:
+        for repository in queryset:
+            auditing.remove(repository)
+
+
+@admin.register(Audit)
+class AuditAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = (
+        "id",
+        "repository",
+        "state",
+        "trigger",
+        "commit",
+        "findings_count",
+        "problems_count",
+        "attempts",
+        "queued_at",
+        "finished_at",
+    )
+    list_filter = ("state", "trigger", "repository")
+    list_select_related = ("repository",)
+    search_fields = ("commit_sha", "commit_subject", "error_code", "error_message")
+    exclude = ("lease_token",)
+    show_full_result_count = False
+
+    @admin.display(ordering="commit_time")
+    def commit(self, audit: Audit) -> str:
+        return audit.commit_sha[:9] or audit.rev
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
