@@ -20,6 +20,7 @@ from audits.views.violation_filter import ViolationFilter
 AUDITS_PER_PAGE = 30
 PROBLEMS_PER_PAGE = 50
 SHOWN_CHANGES = 8
+WHOLE_AUDIT = "audit"  # the phase that is the sum of the engine's phases, which are listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ def _changes(end: Literal["introduced_in", "gone_in"], audit: Audit) -> list[Cha
 
 
 def _phases(timings: Mapping[str, float]) -> list[Phase]:
-    longest = max(timings.values(), default=0) or 1
-    slowest_first = sorted(timings.items(), key=lambda item: -item[1])
+    parts = {name: seconds for name, seconds in timings.items() if name != WHOLE_AUDIT}
+    longest = max(parts.values(), default=0) or 1
+    slowest_first = sorted(parts.items(), key=lambda item: -item[1])
     return [Phase(name, seconds, round(100 * seconds / longest)) for name, seconds in slowest_first]

@@ -212,6 +212,7 @@ class ViolationFilter:
             .values("rule", "subject")
             .annotate(
                 places=Count("pk"),
+                open_places=Count("pk", filter=Q(is_open=True)),
                 files=Count("path", distinct=True),
                 worst=Min("severity"),
                 **{zone: Count("pk", filter=Q(zone=zone)) for zone in Zone},

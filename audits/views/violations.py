@@ -32,12 +32,17 @@ class SubjectGroup:
     rule: str
     subject: str
     places: int
+    open_places: int
     files: int
     tally: Tally
     is_opened: bool
     toggle_query: str
     places_query: str
     violations: tuple[Violation, ...]
+
+    @property
+    def is_gone(self) -> bool:
+        return self.open_places == 0
 
     @property
     def hidden(self) -> int:
@@ -133,6 +138,7 @@ def groups_of(
             rule=key[0],
             subject=key[1],
             places=row["places"],
+            open_places=row["open_places"],
             files=row["files"],
             tally=Tally(tuple(row[zone] for zone in Zone), row["worst"]),
             is_opened=key in choice.opened,

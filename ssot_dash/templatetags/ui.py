@@ -49,6 +49,8 @@ def duration(seconds: float | None) -> str:
     """Seconds as people say them: ``0.04 s``, ``1.4 s``, ``12 s``, ``3 min 5 s``, ``1 h 2 min``."""
     if seconds is None:
         return "–"
+    if seconds < 0.01:
+        return "< 0.01 s"
     if seconds < 1:
         return f"{seconds:.2f} s"
     if seconds < 10:

@@ -30,7 +30,7 @@ def test_no_time_is_said_in_words() -> None:
     ("seconds", "words"),
     [
         (None, "–"),
-        (0, "0.00 s"),
+        (0, "< 0.01 s"),
         (0.04, "0.04 s"),
         (1.25, "1.2 s"),
         (12.4, "12 s"),

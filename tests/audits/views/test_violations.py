@@ -38,6 +38,7 @@ def test_gone_violations_are_one_click_away(viewer: Client, story: Story) -> Non
     assert "IDType.RUN" in listed(viewer, "?state=gone")
     page = listed(viewer, "?state=all")
     assert "3 subjects" in page
+    assert page.count("gone</span></a>") == 1
     assert "4 prod" not in page  # RUN: three in production, one test, one script
     assert "3 prod" in page
 
