@@ -5,7 +5,6 @@ import logging
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
-from kombu.exceptions import OperationalError
 
 from audits import auditing
 from audits.models import Audit
@@ -49,6 +48,6 @@ def _dispatch(audit_id: int) -> None:
 def _send(audit_id: int) -> None:
     try:
         run_audit.apply_async([audit_id], retry=False)
-    except OperationalError as error:
-        logger.warning("Audit %s waits: the broker can't be reached (%s)", audit_id, error)
+    except Exception as error:  # noqa: BLE001 (whatever ails the broker, the row waits for the next beat)
+        logger.warning("Audit %s waits: the broker took no message (%s)", audit_id, error)
         auditing.not_dispatched(audit_id)

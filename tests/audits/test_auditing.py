@@ -444,6 +444,54 @@ def test_an_attempt_that_breaks_is_repeated_and_the_third_is_final(
     assert auditing.to_dispatch() == []
 
 
+def end_connections(*, of_pulses: bool) -> None:
+    """As a database does that restarts: its clients' connections are gone. (``of_pulses``: only those that beat.)"""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE %s",
+            ["%cancel_requested%" if of_pulses else "%"],
+        )
+
+
+def test_a_database_that_restarts_costs_one_attempt(
+    repository: Repository, drifting: Drifting, in_the_middle: Any
+) -> None:
+    attempts = []
+
+    def happens(progress: Callable[[Progress], None]) -> None:
+        attempts.append(Audit.objects.get().attempts)
+        if len(attempts) == 1:
+            at_once(1, lambda: end_connections(of_pulses=False))
+
+    in_the_middle(happens)
+    audit, _ = auditing.request(repository, drifting.second)
+    auditing.run(audit.pk)
+    audit.refresh_from_db()
+    assert (audit.state, audit.error_message) == (
+        State.QUEUED,
+        "Attempt 1 ended early: the database failed (OperationalError).",
+    )
+    auditing.run(audit.pk)
+    audit.refresh_from_db()
+    assert (audit.state, audit.attempts, rows()) == (State.SUCCEEDED, 2, (3, 3, 3, 0))
+
+
+def test_a_pulse_that_loses_its_connection_gets_another_one(
+    repository: Repository, in_the_middle: Any
+) -> None:
+    def happens(progress: Callable[[Progress], None]) -> None:
+        for done in (1, 2):
+            progress(Progress("Reading and parsing", done, 9))
+            while Audit.objects.get().files_done != done:
+                time.sleep(0.02)
+            end_connections(of_pulses=True)
+
+    in_the_middle(happens)
+    audit = audited(repository)
+    assert (audit.state, audit.attempts) == (State.SUCCEEDED, 1)
+
+
 def test_an_attempt_that_succeeds_forgets_the_earlier_ones_words(repository: Repository) -> None:
     audit, _ = auditing.request(repository)
     Audit.objects.update(attempts=1, error_message="Attempt 1 ended early: bad luck.")

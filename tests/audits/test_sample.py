@@ -6,7 +6,7 @@ import pygit2
 import pytest
 from django.core.management import call_command
 
-from audits import auditing, sample
+from audits import sample
 from audits.models import Audit, Repository, State, Violation
 from audits.sample_story import STORY, TRACKER
 
@@ -82,7 +82,8 @@ def test_loading_goes_on_where_it_was_interrupted(loaded: Repository) -> None:
 
 
 def test_once_removed_it_comes_back_only_when_asked_for(loaded: Repository, data_dir: Path) -> None:
-    auditing.remove(loaded)
+    call_command("remove_sample")
+    call_command("remove_sample")
     assert not (data_dir / "sample").exists()
     call_command("load_sample", unless_removed=True)
     assert not Repository.objects.exists()

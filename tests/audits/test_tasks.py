@@ -10,16 +10,20 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import psutil
 import pytest
+import redis
 from django.db import connection, transaction
 from django.utils import timezone
 
 from audits import auditing, tasks
 from audits.models import Audit, BlobFacts, Lifespan, Repository, Schedule, State, Violation
 from ssot_dash.celery import app
+from ssot_dash.embedded import binaries
 from ssot_dash.embedded.supervisor import Program
+from ssot_dash.embedded.valkey import Valkey
 from tests.audits.conftest import AddRepository, Drifting
 from tests.samples import commit_tree, init_repository
 
@@ -86,8 +90,22 @@ def test_the_beat_rings_for_what_is_due_or_was_lost_and_only_once(add_repository
     assert waiting_messages() == 3
 
 
-def test_without_a_broker_a_click_is_answered_and_the_beat_rings_later(
-    add_repository: AddRepository, child_environment: dict[str, str]
+@pytest.fixture
+def full_broker(tmp_path: Path) -> Iterator[str]:
+    """The address of a Valkey that has no room for another message."""
+    server = Valkey(tmp_path, binaries.find())
+    server.launch()
+    server.wait_ready()
+    with redis.Redis(unix_socket_path=unquote(server.url.partition("://")[2])) as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1")
+    yield server.url
+    server.stop()
+
+
+@pytest.mark.parametrize("trouble", ["no broker", "a full broker"])
+def test_a_click_is_answered_without_a_broker_and_the_beat_rings_later(
+    add_repository: AddRepository, child_environment: dict[str, str], full_broker: str, trouble: str
 ) -> None:
     repository = add_repository("/x")
     click = f"""
@@ -100,10 +118,10 @@ def test_without_a_broker_a_click_is_answered_and_the_beat_rings_later(
         tasks.dispatch_due()
         print("answered", created)
     """
-    environment = child_environment | {"BROKER_URL": "redis://127.0.0.1:1/0"}
+    broker = full_broker if trouble == "a full broker" else "redis://127.0.0.1:1/0"
     answer = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(click)],
-        env=environment,
+        env=child_environment | {"BROKER_URL": broker},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,0 +1,20 @@
+"""Removes the sample repository."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from audits import auditing
+from audits.models import Repository
+
+
+class Command(BaseCommand):
+    help = "Remove the sample repository with all that audits found in it, as a click on the overview does."
+
+    def handle(self, **options: Any) -> None:
+        repository = Repository.objects.filter(is_sample=True).first()
+        if repository is None:
+            self.stdout.write("There is no sample.")
+        else:
+            auditing.remove(repository)
+            self.stdout.write(f"{repository.name} is removed, and no start of the site brings it back.")
