@@ -259,7 +259,8 @@ class Modules:
             return False
         # A package that imports from itself binds the name by doing so.
         return any(
-            self.submodule(p, item.name) is not None if p == path else self.may_have(p, item.name) for p in places
+            self.submodule(p, item.name) is not None if p == path else self.may_have(p, item.name)
+            for p in places
         )
 
     def _confirm(self) -> None:
