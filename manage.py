@@ -8,8 +8,13 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this file has to be understood b
     sys.exit(f"SSOT Dash needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}).")
 
 # After the check above: these use what 3.11 brought.
-from ssot_dash.embedded import bootstrap, data
-from ssot_dash.embedded.errors import CannotStart
+try:
+    from ssot_dash.embedded import bootstrap, data
+    from ssot_dash.embedded.errors import CannotStart
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"{error}: only a part of Python's standard library is here. On Debian: apt install python3 python3-pip"
+    )
 
 
 def main() -> None:

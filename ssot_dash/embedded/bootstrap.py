@@ -14,15 +14,11 @@ import shutil
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssot_dash.embedded.errors import CannotStart
-
-try:
-    import venv
-except ImportError:  # python3-minimal
-    venv = None  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_TIME_LOCK = "requirements.txt"
@@ -110,8 +106,6 @@ class Environment:
         self.directory.mkdir(exist_ok=True)
         self.unfinished.touch()
         if not self.python.exists():
-            if venv is None:
-                raise CannotStart("Python's venv module is missing. On Debian: apt install python3-venv")
             venv.EnvBuilder(with_pip=False, symlinks=True).create(self.directory)
         run_pip(self._pip(), [self.root / lock for lock in self.wanted], self.directory / "ssot-dash-pip.log")
         # The test requirements were resolved beside the run-time ones: they go stale with those.
