@@ -7,7 +7,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -16,176 +15,379 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='BlobFacts',
+            name="BlobFacts",
             fields=[
-                ('pk', models.CompositePrimaryKey('blob_sha', 'version', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('blob_sha', models.CharField(max_length=64)),
-                ('version', models.PositiveSmallIntegerField()),
-                ('facts', models.BinaryField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "blob_sha", "version", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("blob_sha", models.CharField(max_length=64)),
+                ("version", models.PositiveSmallIntegerField()),
+                ("facts", models.BinaryField()),
             ],
             options={
-                'verbose_name_plural': 'blob facts',
+                "verbose_name_plural": "blob facts",
             },
         ),
         migrations.CreateModel(
-            name='SampleRemoval',
+            name="SampleRemoval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('removed_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("removed_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Audit',
+            name="Audit",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rev', models.CharField(blank=True, help_text="A commit, tag or branch. Empty: the repository's branch.", max_length=255)),
-                ('trigger', models.CharField(choices=[('click', 'by hand'), ('schedule', 'by schedule'), ('sample', 'for the sample')], default='click', max_length=10)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=10)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(blank=True, null=True)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested', models.BooleanField(default=False)),
-                ('queued_at', models.DateTimeField(auto_now_add=True)),
-                ('dispatched_at', models.DateTimeField(blank=True, null=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('phase', models.CharField(blank=True, max_length=40)),
-                ('files_done', models.PositiveIntegerField(default=0)),
-                ('files_total', models.PositiveIntegerField(default=0)),
-                ('findings_so_far', models.PositiveIntegerField(default=0)),
-                ('commit_sha', models.CharField(blank=True, max_length=64)),
-                ('commit_time', models.DateTimeField(blank=True, null=True)),
-                ('commit_author', models.CharField(blank=True, max_length=200)),
-                ('commit_subject', models.CharField(blank=True, max_length=300)),
-                ('audited_parents', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), blank=True, default=list, size=None)),
-                ('policy_digest', models.CharField(blank=True, max_length=64)),
-                ('engine_version', models.CharField(blank=True, max_length=32)),
-                ('files_read', models.PositiveIntegerField(default=0)),
-                ('files_parsed', models.PositiveIntegerField(default=0)),
-                ('findings_count', models.PositiveIntegerField(default=0)),
-                ('problems_count', models.PositiveIntegerField(default=0)),
-                ('counts', models.JSONField(blank=True, default=dict, help_text='{rule: {zone: number of findings}}')),
-                ('timings', models.JSONField(blank=True, default=dict, help_text='{phase: seconds}')),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error_message', models.TextField(blank=True)),
-                ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('same_as', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='repeats', to='audits.audit')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "rev",
+                    models.CharField(
+                        blank=True,
+                        help_text="A commit, tag or branch. Empty: the repository's branch.",
+                        max_length=255,
+                    ),
+                ),
+                (
+                    "trigger",
+                    models.CharField(
+                        choices=[
+                            ("click", "by hand"),
+                            ("schedule", "by schedule"),
+                            ("sample", "for the sample"),
+                        ],
+                        default="click",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_token", models.UUIDField(blank=True, null=True)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested", models.BooleanField(default=False)),
+                ("queued_at", models.DateTimeField(auto_now_add=True)),
+                ("dispatched_at", models.DateTimeField(blank=True, null=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("phase", models.CharField(blank=True, max_length=40)),
+                ("files_done", models.PositiveIntegerField(default=0)),
+                ("files_total", models.PositiveIntegerField(default=0)),
+                ("findings_so_far", models.PositiveIntegerField(default=0)),
+                ("commit_sha", models.CharField(blank=True, max_length=64)),
+                ("commit_time", models.DateTimeField(blank=True, null=True)),
+                ("commit_author", models.CharField(blank=True, max_length=200)),
+                ("commit_subject", models.CharField(blank=True, max_length=300)),
+                (
+                    "audited_parents",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=64), blank=True, default=list, size=None
+                    ),
+                ),
+                ("policy_digest", models.CharField(blank=True, max_length=64)),
+                ("engine_version", models.CharField(blank=True, max_length=32)),
+                ("files_read", models.PositiveIntegerField(default=0)),
+                ("files_parsed", models.PositiveIntegerField(default=0)),
+                ("findings_count", models.PositiveIntegerField(default=0)),
+                ("problems_count", models.PositiveIntegerField(default=0)),
+                (
+                    "counts",
+                    models.JSONField(
+                        blank=True, default=dict, help_text="{rule: {zone: number of findings}}"
+                    ),
+                ),
+                ("timings", models.JSONField(blank=True, default=dict, help_text="{phase: seconds}")),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error_message", models.TextField(blank=True)),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "same_as",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="repeats",
+                        to="audits.audit",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='AuditProblem',
+            name="AuditProblem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.TextField(blank=True)),
-                ('kind', models.CharField(max_length=30)),
-                ('message', models.TextField()),
-                ('audit', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='problems', to='audits.audit')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("path", models.TextField(blank=True)),
+                ("kind", models.CharField(max_length=30)),
+                ("message", models.TextField()),
+                (
+                    "audit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="problems",
+                        to="audits.audit",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['path', 'id'],
+                "ordering": ["path", "id"],
             },
         ),
         migrations.CreateModel(
-            name='Repository',
+            name="Repository",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('slug', models.SlugField(max_length=100, unique=True)),
-                ('location', models.CharField(help_text='A local path, or an https URL.', max_length=500)),
-                ('branch', models.CharField(blank=True, help_text="Empty: the repository's default branch.", max_length=255)),
-                ('policy', models.TextField(blank=True, help_text='TOML. Empty: the default policy.')),
-                ('schedule', models.CharField(choices=[('off', 'Off'), ('hourly', 'Hourly'), ('daily', 'Daily'), ('weekly', 'Weekly')], default='off', max_length=10)),
-                ('next_audit_at', models.DateTimeField(blank=True, db_index=True, null=True)),
-                ('is_sample', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('current_audit', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='audits.audit')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("slug", models.SlugField(max_length=100, unique=True)),
+                ("location", models.CharField(help_text="A local path, or an https URL.", max_length=500)),
+                (
+                    "branch",
+                    models.CharField(
+                        blank=True, help_text="Empty: the repository's default branch.", max_length=255
+                    ),
+                ),
+                ("policy", models.TextField(blank=True, help_text="TOML. Empty: the default policy.")),
+                (
+                    "schedule",
+                    models.CharField(
+                        choices=[
+                            ("off", "Off"),
+                            ("hourly", "Hourly"),
+                            ("daily", "Daily"),
+                            ("weekly", "Weekly"),
+                        ],
+                        default="off",
+                        max_length=10,
+                    ),
+                ),
+                ("next_audit_at", models.DateTimeField(blank=True, db_index=True, null=True)),
+                ("is_sample", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "current_audit",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="audits.audit",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'repositories',
-                'ordering': ['name'],
+                "verbose_name_plural": "repositories",
+                "ordering": ["name"],
             },
         ),
         migrations.AddField(
-            model_name='audit',
-            name='repository',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='audits', to='audits.repository'),
+            model_name="audit",
+            name="repository",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="audits", to="audits.repository"
+            ),
         ),
         migrations.CreateModel(
-            name='Violation',
+            name="Violation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('fingerprint', models.CharField(max_length=32)),
-                ('rule', models.CharField(max_length=40)),
-                ('subject', models.TextField()),
-                ('member', models.TextField(blank=True)),
-                ('path', models.TextField()),
-                ('scope', models.TextField(blank=True)),
-                ('ordinal', models.PositiveIntegerField(default=0)),
-                ('zone', models.CharField(max_length=10)),
-                ('severity', models.CharField(max_length=2)),
-                ('line', models.PositiveIntegerField()),
-                ('column', models.PositiveIntegerField(default=0)),
-                ('message', models.TextField()),
-                ('hint', models.TextField(blank=True)),
-                ('annotations', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20), blank=True, default=list, size=None)),
-                ('definition_path', models.TextField(blank=True)),
-                ('definition_line', models.PositiveIntegerField(blank=True, null=True)),
-                ('is_open', models.BooleanField(default=True)),
-                ('latest_audit', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='audits.audit')),
-                ('repository', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='violations', to='audits.repository')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("fingerprint", models.CharField(max_length=32)),
+                ("rule", models.CharField(max_length=40)),
+                ("subject", models.TextField()),
+                ("member", models.TextField(blank=True)),
+                ("path", models.TextField()),
+                ("scope", models.TextField(blank=True)),
+                ("ordinal", models.PositiveIntegerField(default=0)),
+                ("zone", models.CharField(max_length=10)),
+                ("severity", models.CharField(max_length=2)),
+                ("line", models.PositiveIntegerField()),
+                ("column", models.PositiveIntegerField(default=0)),
+                ("message", models.TextField()),
+                ("hint", models.TextField(blank=True)),
+                (
+                    "annotations",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=20), blank=True, default=list, size=None
+                    ),
+                ),
+                ("definition_path", models.TextField(blank=True)),
+                ("definition_line", models.PositiveIntegerField(blank=True, null=True)),
+                ("is_open", models.BooleanField(default=True)),
+                (
+                    "latest_audit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="audits.audit"
+                    ),
+                ),
+                (
+                    "repository",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="violations",
+                        to="audits.repository",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Sighting',
+            name="Sighting",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('line', models.PositiveIntegerField()),
-                ('column', models.PositiveIntegerField(default=0)),
-                ('audit', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sightings', to='audits.audit')),
-                ('violation', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='sightings', to='audits.violation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("line", models.PositiveIntegerField()),
+                ("column", models.PositiveIntegerField(default=0)),
+                (
+                    "audit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sightings",
+                        to="audits.audit",
+                    ),
+                ),
+                (
+                    "violation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sightings",
+                        to="audits.violation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Lifespan',
+            name="Lifespan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gone_in', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='audits.audit')),
-                ('introduced_in', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='audits.audit')),
-                ('violation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lifespans', to='audits.violation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "gone_in",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="audits.audit",
+                    ),
+                ),
+                (
+                    "introduced_in",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="audits.audit"
+                    ),
+                ),
+                (
+                    "violation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="lifespans",
+                        to="audits.violation",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['introduced_in__commit_time', 'id'],
+                "ordering": ["introduced_in__commit_time", "id"],
             },
         ),
         migrations.AddIndex(
-            model_name='audit',
-            index=models.Index(fields=['repository', '-id'], name='audits_of_repository'),
+            model_name="audit",
+            index=models.Index(fields=["repository", "-id"], name="audits_of_repository"),
         ),
         migrations.AddIndex(
-            model_name='audit',
-            index=models.Index(condition=models.Q(('state__in', ('queued', 'running'))), fields=['state'], name='audits_in_flight'),
+            model_name="audit",
+            index=models.Index(
+                condition=models.Q(("state__in", ("queued", "running"))),
+                fields=["state"],
+                name="audits_in_flight",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='audit',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('queued', 'running'))), fields=('repository',), name='one_audit_in_flight'),
+            model_name="audit",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("queued", "running"))),
+                fields=("repository",),
+                name="one_audit_in_flight",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='audit',
-            constraint=models.UniqueConstraint(condition=models.Q(('same_as', None), ('state', 'succeeded')), fields=('repository', 'commit_sha', 'policy_digest', 'engine_version'), name='one_result_per_commit_policy_engine'),
+            model_name="audit",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("same_as", None), ("state", "succeeded")),
+                fields=("repository", "commit_sha", "policy_digest", "engine_version"),
+                name="one_result_per_commit_policy_engine",
+            ),
         ),
         migrations.AddIndex(
-            model_name='violation',
-            index=models.Index(fields=['repository', 'is_open', 'rule', 'subject'], name='violations_by_subject'),
+            model_name="violation",
+            index=models.Index(
+                fields=["repository", "is_open", "rule", "subject"], name="violations_by_subject"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='violation',
-            constraint=models.UniqueConstraint(fields=('repository', 'fingerprint'), name='one_violation_per_fingerprint'),
+            model_name="violation",
+            constraint=models.UniqueConstraint(
+                fields=("repository", "fingerprint"), name="one_violation_per_fingerprint"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sighting',
-            constraint=models.UniqueConstraint(fields=('violation', 'audit'), name='one_sighting_per_audit'),
+            model_name="sighting",
+            constraint=models.UniqueConstraint(fields=("violation", "audit"), name="one_sighting_per_audit"),
         ),
     ]
