@@ -4,6 +4,7 @@ import builtins
 from collections.abc import Iterator
 
 from audits.engine.facts import CLASS, FROM, IMPORT, IMPORT_TOP, OPAQUE, STAR, Class, Expr, Facts, Import
+from audits.engine.findings import Zone
 from audits.engine.modules import Modules, Tree
 from audits.engine.policy import Policy
 from audits.engine.targets import (
@@ -37,10 +38,51 @@ class Codebase:
         self._bindings: dict[tuple[str, int], Targets] = {}
         self._open: set[tuple[str, object]] = set()
         self._cycles = 0
+        self._patches: dict[Target, set[str | None]] = {}
+        self._local_patches: dict[tuple[str, Target], set[str | None]] = {}
+        self._read_patches()
 
     def dotted(self, path: str) -> str:
         """The dotted name of a module."""
         return self.modules.dotted(path)
+
+    # --- patches -----------------------------------------------------------------------------------------------------
+
+    def _read_patches(self) -> None:
+        """What is set on modules and classes from outside.
+
+        What a class's own module sets on it counts everywhere, and so does what happens at import and in no test: a
+        package that completes a part of its own, a plug-in that registers members under names that the text doesn't
+        show. Else it counts where it is set: a test's stopgap mends no other file.
+        """
+        for path, facts in self.facts.items():
+            is_test = bool(facts.patches) and self.policy.zone(path) is Zone.TEST
+            for patch in facts.patches:
+                for target in self.expr(path, patch.target):
+                    if not isinstance(target, ClassTarget | ModuleTarget):
+                        continue
+                    at_import = patch.import_time and not is_test
+                    everywhere = target.path == path or (
+                        at_import and (isinstance(target, ModuleTarget) or patch.attribute is None)
+                    )
+                    patches = (
+                        self._patches.setdefault(target, set())
+                        if everywhere
+                        else self._local_patches.setdefault((path, target), set())
+                    )
+                    patches.add(patch.attribute)
+        # Looked up without knowing the patches.
+        self._names.clear()
+        self._bindings.clear()
+
+    def patches(self, target: Target) -> set[str | None]:
+        """The attributes that are set on a module or class from outside; None among them for unknown ones."""
+        return self._patches.get(target, set())
+
+    def is_patched(self, path: str, target: Target, name: str) -> bool:
+        """Whether a file itself gives a module or class the attribute that it reads, or may do so."""
+        patches = self._local_patches.get((path, target))
+        return patches is not None and (name in patches or None in patches)
 
     # --- imports ---------------------------------------------------------------------------------------------------
 
@@ -106,6 +148,8 @@ class Codebase:
         if inner is not None:
             return frozenset({ModuleTarget(inner)})
         facts = self.facts.get(module)
+        if not {name, None}.isdisjoint(self.patches(ModuleTarget(module))):
+            return UNKNOWN_ONLY
         if facts is None and not module.endswith("/"):
             return UNKNOWN_ONLY
         if facts is not None and (facts.error is not None or facts.dynamic):

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from audits.engine.codebase import Codebase
 from audits.engine.facts import Expr
-from audits.engine.findings import Zone
 from audits.engine.targets import ClassTarget, External
 
 _ENUM_BASES = frozenset(
@@ -76,9 +75,6 @@ class Enums:
     def __init__(self, codebase: Codebase) -> None:
         self._codebase = codebase
         self._known: dict[ClassTarget, EnumClass | None] = {}
-        self._patches: dict[ClassTarget, set[str | None]] = {}
-        self._local_patches: dict[tuple[str, ClassTarget], set[str | None]] = {}
-        self._read_patches()
 
     def get(self, target: ClassTarget) -> EnumClass | None:
         """The enum that a class is; None when it is none, or may be none."""
@@ -94,30 +90,6 @@ class Enums:
             for index, cls in enumerate(facts.classes)
             if cls.name == name and (found := self.get(ClassTarget(path, index))) is not None
         ]
-
-    def is_patched(self, path: str, target: ClassTarget, name: str) -> bool:
-        """Whether a file itself gives a class the attribute that it reads, or may do so."""
-        patches = self._local_patches.get((path, target))
-        return patches is not None and (name in patches or None in patches)
-
-    def _read_patches(self) -> None:
-        """What is set on classes from outside of their bodies.
-
-        What a class's own module sets counts everywhere, and so does what another sets under an unknown name at import
-        (it may register members). A known name set elsewhere counts where it is set: a test's stopgap mends no other
-        file.
-        """
-        for path, facts in self._codebase.facts.items():
-            is_test = self._codebase.policy.zone(path) is Zone.TEST if facts.patches else False
-            for patch in facts.patches:
-                for target in self._codebase.expr(path, patch.target):
-                    if not isinstance(target, ClassTarget):
-                        continue
-                    registers = patch.attribute is None and patch.import_time and not is_test
-                    if target.path == path or registers:
-                        self._patches.setdefault(target, set()).add(patch.attribute)
-                    else:
-                        self._local_patches.setdefault((path, target), set()).add(patch.attribute)
 
     def _read(self, target: ClassTarget) -> EnumClass | None:
         line = [t for _, t in zip(range(_MAX_BASES), self._codebase.mro(target), strict=False)]
@@ -147,7 +119,7 @@ class Enums:
     def _add_class(self, target: ClassTarget, members: dict[str, None], attributes: set[str]) -> bool:
         """Adds what one class of the line has; returns whether it leaves the enum open."""
         cls = self._codebase.class_facts(target)
-        patches = self._patches.get(target, set())
+        patches = self._codebase.patches(target)
         attributes.update(n for n in cls.names if n not in cls.ignored)
         attributes.update(p for p in patches if p is not None)
         members.update(

@@ -53,6 +53,7 @@ from audits.engine.idioms import (
     last_name,
     leaves,
     reads_namespace,
+    stored_names,
     text_of,
     texts_of,
 )
@@ -422,11 +423,11 @@ class _Extractor:
         self.leave(state)
 
     def _bind_in_comprehension(self, target: ast.AST) -> None:
-        for name in ast.walk(target):
-            if isinstance(name, ast.Name):
-                self.scope.names.setdefault(name.id, []).append((self.tick(), self.block, OPAQUE))
-            elif isinstance(name, ast.Attribute | ast.Subscript):
-                self.visit(name)
+        for name in stored_names(target):
+            self.scope.names.setdefault(name, []).append((self.tick(), self.block, OPAQUE))
+        for node in ast.walk(target):
+            if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+                self.visit(node)
 
     def named_expression(self, node: ast.NamedExpr) -> None:
         self.visit(node.value)
@@ -540,7 +541,13 @@ class _Extractor:
             if alias.name == "*":
                 self.module.stars.append((self.tick(), self.block, self.add(_RawBinding(STAR, index))))
             else:
-                self.bind(alias.asname or alias.name, self.add(_RawBinding(FROM, index)))
+                binding = self.add(_RawBinding(FROM, index))
+                before = self.block
+                if node.level == 1 and not node.module:
+                    # ``from . import x`` brings what the package has already bound, if that is where it stands.
+                    self.block = self.blocks.new(before)
+                self.bind(alias.asname or alias.name, binding)
+                self.block = before
 
     def _import(self, level: int, module: str, name: str | None, node: ast.alias, statement: ast.stmt) -> int:
         self.imports.append(
@@ -570,7 +577,7 @@ class _Extractor:
             else:
                 self.bind_target(target)
                 if self.open_class is not None and self.scope.kind == "class":
-                    self.open_class.values.extend(n.id for n in ast.walk(target) if isinstance(n, ast.Name))
+                    self.open_class.values.extend(stored_names(target))
 
     def _assign_name(self, name: str, node: ast.expr, value: _RawExpr | None) -> None:
         if self.scope is self.module and name == "__all__":
@@ -739,7 +746,7 @@ class _Extractor:
 
     def try_(self, node: ast.Try | ast.TryStar) -> None:
         # The body is a block of its own: an exception can leave it before any of its bindings.
-        body = self.blocks.new(self.block)
+        body = self.blocks.new(self.block, attempt=True)
         first = len(self.imports)
         self.inside(node.body, block=body, flags=self.flags | guard_of_handlers(node.handlers))
         imports = (first, len(self.imports))
@@ -765,7 +772,8 @@ class _Extractor:
             guard |= guard_of_context(item.context_expr)
             if item.optional_vars is not None:
                 self.bind_target(item.optional_vars)
-        self.inside(node.body, block=self.blocks.new(self.block) if guard else None, flags=self.flags | guard)
+        block = self.blocks.new(self.block, attempt=True) if guard else None
+        self.inside(node.body, block=block, flags=self.flags | guard)
 
     def for_(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)

@@ -73,7 +73,7 @@ class _Reader:
         is_fstring = bool(set(found["prefix"].lower()) & set("ft"))
         self.position = found.end()
         if is_fstring:
-            self._fstring(found["quote"], start)
+            self._fstring(found["quote"], start, is_raw="r" in found["prefix"].lower())
             return True
         self._plain(found["quote"])
         if after_fstring:
@@ -91,14 +91,14 @@ class _Reader:
                 return
             self.position += 2 if self.source[self.position] == "\\" else 1
 
-    def _fstring(self, quote: str, start: int) -> None:
+    def _fstring(self, quote: str, start: int, *, is_raw: bool) -> None:
         self.blank(start, self.position)
         self.out[start] = "("
-        self._text(quote)
+        self._text(quote, is_raw=is_raw)
         self.blank(self.position - len(quote), self.position)
         self.out[self.position - 1] = ")"
 
-    def _text(self, end: str) -> None:
+    def _text(self, end: str, *, is_raw: bool) -> None:
         """Blanks text up to ``end`` and reads the replacement fields in it."""
         while self.position < len(self.source):
             character = self.source[self.position]
@@ -109,15 +109,23 @@ class _Reader:
                 self.blank(self.position, self.position + 2)
                 self.position += 2
             elif character == "{":
-                self._field()
+                self._field(is_raw=is_raw)
             elif character == "\\":
-                self.blank(self.position, min(self.position + 2, len(self.source)))
-                self.position += 2
+                self._escape(is_raw=is_raw)
             else:
                 self.blank(self.position, self.position + 1)
                 self.position += 1
 
-    def _field(self) -> None:
+    def _escape(self, *, is_raw: bool) -> None:
+        """Blanks a backslash and what belongs to it: never a brace, but the name of ``\\N{...}``."""
+        length = 1 if self.source[self.position + 1 : self.position + 2] in {"{", "}"} else 2
+        if not is_raw and self.source.startswith("\\N{", self.position):
+            length = self.source.find("}", self.position) + 1 - self.position
+        end = min(self.position + max(length, 1), len(self.source))
+        self.blank(self.position, end)
+        self.position = end
+
+    def _field(self, *, is_raw: bool) -> None:
         self.out[self.position] = "("
         self.position += 1
         self.code(closing="}")
@@ -134,7 +142,7 @@ class _Reader:
         if self.source.startswith(":", self.position):
             self.blank(self.position, self.position + 1)
             self.position += 1
-            self._text("}")
+            self._text("}", is_raw=is_raw)
             self.out[self.position - 1] = ")"
         elif self.position < len(self.source):
             self.out[self.position] = ")"

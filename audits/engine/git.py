@@ -1,8 +1,12 @@
 """The only module of the engine that reads git objects. It never checks anything out and never touches the network."""
 
+import codecs
+import hashlib
+import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pygit2
@@ -14,6 +18,13 @@ pygit2.settings.owner_validation = False
 
 MAX_PATHS = 200_000
 MAX_REVISION_LENGTH = 255
+MAX_SUBJECT_LENGTH = 300
+# Repositories that lend their objects to others, one after the other.
+_MAX_LENDERS = 5
+# The first and the last second that every database and calendar here can hold.
+_FIRST_SECOND = int(datetime(1970, 1, 1, tzinfo=UTC).timestamp())
+_LAST_SECOND = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class GitError(Exception):
@@ -65,6 +76,7 @@ class GitRepository:
             self._repo = pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH)
         except (pygit2.GitError, ValueError) as error:
             raise GitError("not-a-repository", f"{path} is not a git repository") from error
+        self._loose = _LooseObjects(_objects_folder(Path(self._repo.path)))
 
     def resolve(self, rev: str = "") -> Commit:
         """The commit that a revision names; the default branch's tip when it is empty. Raises ``GitError``."""
@@ -73,6 +85,7 @@ class GitRepository:
         if self._repo.head_is_unborn and not any(True for _ in self._repo.references):
             raise GitError("empty-repository", "the repository has no commits yet")
         try:
+            self._check_tip(rev or "HEAD")
             found = self._repo.revparse_single(rev or "HEAD").peel(pygit2.Commit)
         except (KeyError, ValueError, pygit2.GitError) as error:
             if not rev:
@@ -94,7 +107,10 @@ class GitRepository:
     def tree(self, commit: str) -> Iterator[Entry]:
         """Every path below a commit's tree, in git's order of each directory. Raises ``GitError``."""
         try:
-            root = self._repo[commit].peel(pygit2.Tree)
+            self._check(commit)
+            found = self._repo[commit].peel(pygit2.Commit)
+            self._check(str(found.tree_id))
+            root = found.tree
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise GitError("corrupt", f"the tree of commit {commit} can't be read") from error
         count = 0
@@ -114,21 +130,25 @@ class GitRepository:
 
     def _subtree(self, item: pygit2.Object, path: str) -> pygit2.Tree:
         try:
+            self._check(str(item.id))
             found = self._repo[item.id]
-        except (KeyError, pygit2.GitError) as error:
+        except (KeyError, ValueError, pygit2.GitError) as error:
             raise GitError(
-                "corrupt", f"the directory {path} can't be read: its tree object is absent"
+                "corrupt", f"the directory {path} can't be read: its tree object is absent or damaged"
             ) from error
         assert isinstance(found, pygit2.Tree)
         return found
 
     def has(self, sha: str) -> bool:
         """Whether the object is here; public copies of large repositories lack some blobs."""
-        return pygit2.Oid(hex=sha) in self._repo
+        return pygit2.Oid(hex=sha) in self._repo.odb
 
     def blob(self, sha: str) -> bytes | None:
         """A blob's bytes, None when it is absent or broken."""
         try:
+            loose = self._loose.read(sha)
+            if loose is not None:
+                return loose[1] if loose[0] == b"blob" else None
             found = self._repo.odb.read(sha)
         except (KeyError, ValueError, pygit2.GitError):
             return None
@@ -144,6 +164,7 @@ class GitRepository:
     def read(self, commit: str, path: str) -> bytes | None:
         """The bytes of a file at a commit; None when there is no such file (links and directories are none)."""
         try:
+            self._check(commit)
             item = self._repo[commit].peel(pygit2.Tree)[path]
         except (KeyError, ValueError, pygit2.GitError):
             return None
@@ -151,13 +172,97 @@ class GitRepository:
             return None
         return self.blob(str(item.id))
 
+    def _check_tip(self, rev: str) -> None:
+        """Raises ``ValueError`` when the object that a revision names is damaged."""
+        if _OBJECT_ID.fullmatch(rev):
+            self._check(rev)
+            return
+        try:
+            reference = self._repo.lookup_reference_dwim(rev).resolve()
+        except (KeyError, ValueError, pygit2.GitError):
+            return  # no name of a reference, but HEAD~3 or a short id
+        self._check(str(reference.target))
+
+    def _check(self, sha: str) -> None:
+        """Raises ``ValueError`` when an object is damaged in a way that libgit2 would hang on."""
+        self._loose.read(sha)
+
+
+class _LooseObjects:
+    """The objects that lie about unpacked.
+
+    libgit2 reads one that breaks off (a full disk, a lost machine) for ever, so none gets there unchecked.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folders = list(_with_lenders(folder))
+
+    def read(self, sha: str) -> tuple[bytes, bytes] | None:
+        """An object's kind and bytes, None when it isn't loose. Raises ``ValueError`` when it is damaged."""
+        for folder in self._folders:
+            try:
+                packed = (folder / sha[:2] / sha[2:]).read_bytes()
+            except (OSError, ValueError):
+                continue
+            return _inflated(sha, packed)
+        return None
+
+
+def _inflated(sha: str, packed: bytes) -> tuple[bytes, bytes]:
+    stream = zlib.decompressobj()
+    try:
+        head = stream.decompress(packed, 64)
+        header, _, start = head.partition(b"\0")
+        kind, size = header.split(b" ")
+        data = start + stream.decompress(stream.unconsumed_tail, max(int(size) - len(start), 0) + 1)
+    except zlib.error as error:
+        raise ValueError(f"object {sha} is damaged") from error
+    digest = hashlib.new("sha1" if len(sha) == 40 else "sha256", header + b"\0" + data, usedforsecurity=False)
+    if digest.hexdigest() != sha:
+        raise ValueError(f"object {sha} is damaged")
+    return kind, data
+
+
+def _objects_folder(git_folder: Path) -> Path:
+    """The folder of objects; a linked work tree names the repository that has it."""
+    try:
+        common = (git_folder / "commondir").read_text().strip()
+    except (OSError, ValueError):
+        return git_folder / "objects"
+    return git_folder / common / "objects"
+
+
+def _with_lenders(folder: Path) -> Iterator[Path]:
+    """A folder of objects, and those that it borrows from."""
+    pending = [folder]
+    for _ in range(_MAX_LENDERS):
+        if not pending:
+            return
+        current = pending.pop(0)
+        yield current
+        try:
+            lines = (current / "info" / "alternates").read_text().splitlines()
+        except (OSError, ValueError):
+            continue
+        pending.extend(current / line for line in lines if line and not line.startswith("#"))
+
 
 def _commit(commit: pygit2.Commit) -> Commit:
-    zone = timezone(timedelta(minutes=commit.commit_time_offset))
+    minutes = max(min(commit.commit_time_offset, 24 * 60 - 1), 1 - 24 * 60)
+    seconds = max(min(commit.commit_time, _LAST_SECOND), _FIRST_SECOND)
+    subject = _text(commit.raw_message, commit.message_encoding).strip().partition("\n")[0]
     return Commit(
         sha=str(commit.id),
-        time=datetime.fromtimestamp(commit.commit_time, zone),
-        author=commit.author.name.replace("\0", ""),
-        subject=commit.message.strip().partition("\n")[0].replace("\0", "")[:300],
+        time=datetime.fromtimestamp(seconds, timezone(timedelta(minutes=minutes))),
+        author=_text(commit.author.raw_name, commit.message_encoding).replace("\0", ""),
+        subject=subject.replace("\0", "")[:MAX_SUBJECT_LENGTH],
         parents=tuple(str(p) for p in commit.parent_ids),
     )
+
+
+def _text(data: bytes, encoding: str | None) -> str:
+    try:
+        codecs.lookup(encoding or "utf-8")
+        return data.decode(encoding or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")

@@ -38,6 +38,7 @@ _ENVIRONMENT = {
     "os": {"name"},
     "sys": {"hexversion", "implementation", "platform", "version", "version_info"},
 }
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ENVIRONMENT_NAME = re.compile(
     r"__version__|_?(?:PY\d*|HAS_\w+|HAVE_\w+|\w+_AVAILABLE|[A-Z_]*VERSION(?:_INFO)?"
     r"|(?:IS_|ON_)?(?:PYPY|CPYTHON|WIN|WINDOWS|LINUX|DARWIN|MACOS|OSX|POSIX)\d*)"
@@ -66,8 +67,10 @@ def last_name(node: ast.AST) -> str:
 
 
 def text_of(node: ast.AST | None) -> str | None:
-    """The value of a string constant."""
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+    """The value of a string constant; None as well when it is no text that can be written down."""
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+        return None
+    return node.value if node.value.isascii() or _SURROGATE.search(node.value) is None else None
 
 
 def texts_of(node: ast.expr) -> list[str] | None:
@@ -79,6 +82,13 @@ def texts_of(node: ast.expr) -> list[str] | None:
         return None
     values = [text for item in node.elts if (text := text_of(item)) is not None]
     return values if len(values) == len(node.elts) else None
+
+
+def stored_names(target: ast.AST) -> Iterator[str]:
+    """The names that an assignment target binds."""
+    for node in ast.walk(target):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
 
 
 def arguments_of(arguments: ast.arguments) -> Iterator[ast.arg]:

@@ -1,8 +1,8 @@
 """Which module of the tree an import statement names.
 
 A module is identified by its path. Absolute imports are looked up as Python would: from the folder that holds the
-importing file's topmost package (what a test runner or a started script puts on ``sys.path``), and from the policy's
-source roots.
+importing file's topmost package (what a test runner or a started script puts on ``sys.path``), from the roots of the
+project that the file belongs to, from the policy's source roots, and from those of the repository's other projects.
 """
 
 import posixpath
@@ -14,6 +14,7 @@ from audits.engine.builds import Builds
 from audits.engine.facts import IMPORT, IMPORT_TOP, Facts, Import
 from audits.engine.findings import Zone
 from audits.engine.policy import Policy
+from audits.engine.roots import Roots
 from audits.engine.targets import UNKNOWN, External, Missing, ModuleTarget, Target
 
 _IMPORTABLE = (".py", ".pyi", ".pyx", ".so", ".pyd")
@@ -42,9 +43,13 @@ class Modules:
         self._packages: set[str] = set()
         self._with_python: set[str] = set()
         self._read_folders()
-        self._roots = tuple("" if r in {".", ""} else r.strip("/") + "/" for r in policy.source_roots)
+        self._roots = Roots(
+            policy.source_roots, tree.paths, tree.facts, tree.texts, self._packages, self._with_python
+        )
+        self._naming = sorted((*self._roots.stated, *self._roots.projects), key=len, reverse=True)
         self._base: dict[str, str] = {}
-        self._places: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._search: dict[str, tuple[str, ...]] = {}
+        self._places: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
         self._installed: dict[str, set[str]] = {}
         self._read_installed()
         self._confirmed: set[str] = set()
@@ -89,7 +94,7 @@ class Modules:
 
     def dotted(self, path: str) -> str:
         """The dotted name of a module, as its longest source root sees it."""
-        root = max((r for r in self._roots if path.startswith(r)), key=len, default="")
+        root = next((r for r in self._naming if path.startswith(r)), "")
         name = path[len(root) :].removesuffix("/").removesuffix(".py").removesuffix("/__init__")
         return "" if name == "__init__" else name.replace("/", ".")
 
@@ -126,14 +131,25 @@ class Modules:
 
         Regular packages and modules win over plain folders, as in Python's own path search.
         """
-        base = self.base(importer)
-        key = (base, dotted)
+        roots = self._searched(importer)
+        key = (roots, dotted)
         found = self._places.get(key)
         if found is None:
             relative = dotted.replace(".", "/")
-            all_found = dict.fromkeys(self.at(root + relative) for root in (base, *self._roots))
+            all_found = dict.fromkeys(self.at(root + relative) for root in roots)
             present = [path for path in all_found if path is not None]
             found = self._places[key] = tuple(sorted(present, key=lambda path: path.endswith("/")))
+        return found
+
+    def _searched(self, importer: str) -> tuple[str, ...]:
+        """The roots that a file's absolute imports are looked up from, in order."""
+        folder = importer[: importer.rfind("/") + 1]
+        found = self._search.get(folder)
+        if found is None:
+            roots = self._roots
+            found = self._search[folder] = tuple(
+                dict.fromkeys((self.base(importer), *roots.around(folder), *roots.stated, *roots.projects))
+            )
         return found
 
     # --- imports ---------------------------------------------------------------------------------------------------
@@ -245,7 +261,7 @@ class Modules:
         # A plain folder gives way to an installed package of the same name (alembic/, docker/, redis/ are common), and
         # what lies beside a file is only seen from there when somebody starts it there; so these only count when
         # imports of them are seen to arrive.
-        if not found.endswith("/") and parent_of(found) in self._roots:
+        if not found.endswith("/") and parent_of(found) in self._roots.stated:
             return True
         return found in self._confirmed
 

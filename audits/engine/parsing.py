@@ -22,6 +22,7 @@ from audits.engine.parse_child import Outcome, write_frame
 
 BATCH = 24
 START_SECONDS = 60
+CHILD = ("-m", "audits.engine.parse_child")
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -39,7 +40,7 @@ class _Child:
     def __init__(self, repository: Path, file_bytes: int) -> None:
         # Its own session, so that a time-out reaches whatever it may have started; no environment, so no credentials.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "audits.engine.parse_child", str(repository), str(file_bytes)],
+            [sys.executable, *CHILD, str(repository), str(file_bytes)],
             cwd=_ROOT,
             env={"LANG": "C.UTF-8", "PATH": os.environ.get("PATH", "")},
             stdin=subprocess.PIPE,

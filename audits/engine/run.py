@@ -17,13 +17,15 @@ from audits.engine.git import Commit, Entry, GitRepository
 from audits.engine.modules import Tree
 from audits.engine.parsing import ParsePool
 from audits.engine.policy import Policy
+from audits.engine.roots import PROJECT_FILES
 from audits.engine.rules import RULES
 
 # Changes whenever the same tree and policy could give another report.
 ENGINE_VERSION = "1"
 
 
-# Of the texts that tell what a build makes, this much is read.
+# The texts that tell where sources lie and what a build makes; larger ones aren't read.
+_TEXTS = BUILD_FILES | PROJECT_FILES
 _TEXT_BYTES = 200_000
 
 
@@ -136,8 +138,11 @@ class _Listing:
                     )
             elif is_source:
                 self.sources[entry.path] = entry.sha
-            elif entry.path.rpartition("/")[2] in BUILD_FILES and (data := repository.blob(entry.sha)):
-                self.texts[entry.path] = data[:_TEXT_BYTES].decode("utf-8", "replace")
+            elif (
+                entry.path.rpartition("/")[2] in _TEXTS
+                and _TEXT_BYTES >= (repository.size(entry.sha) or 0) > 0
+            ):
+                self.texts[entry.path] = (repository.blob(entry.sha) or b"").decode("utf-8", "replace")
             elif not repository.has(entry.sha):
                 words = "this copy of the repository lacks the file's contents (not Python source, so no rule needs it)"
                 self._problem(entry, ProblemKind.MISSING_OTHER_BLOB, words)

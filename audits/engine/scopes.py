@@ -21,22 +21,33 @@ class Blocks:
         self._parent = [-1]
         self._statement = [-1]  # blocks of one if or match statement exclude each other
         self._loop = [False]
+        self._straight = [
+            True
+        ]  # once it is entered, nothing but an error or a return leaves it before its end
         self._statements = 0
 
     def statement_id(self) -> int:
         self._statements += 1
         return self._statements
 
-    def new(self, parent: int, *, statement: int = -1, loop: bool = False) -> int:
+    def new(self, parent: int, *, statement: int = -1, loop: bool = False, attempt: bool = False) -> int:
+        """``attempt``: an error may leave the block, and what follows is reached all the same."""
         self._parent.append(parent)
         self._statement.append(statement)
         self._loop.append(loop)
+        self._straight.append(self._straight[parent] and not loop and not attempt)
         return len(self._parent) - 1
 
     def _ancestors(self, block: int) -> Iterator[int]:
         while block != -1:
             yield block
             block = self._parent[block]
+
+    def is_straight(self, block: int) -> bool:
+        return self._straight[block]
+
+    def is_within(self, block: int, others: set[int]) -> bool:
+        return any(b in others for b in self._ancestors(block))
 
     def contains(self, outer: int, inner: int) -> bool:
         return outer == inner or outer in self._ancestors(inner)
@@ -123,15 +134,22 @@ class Names:
     def _reaching(self, events: list[Event], block: int, order: int) -> list[int]:
         blocks = self._blocks
         result = []
+        overwritten: set[int] = set()  # blocks in which a later statement has the last word
         for when, where, binding in reversed(events):
             if when > order:
                 if blocks.share_loop(where, block):
                     result.append(binding)
-            elif not blocks.exclude(where, block):
+            elif not blocks.exclude(where, block) and not (
+                overwritten and blocks.is_within(where, overwritten)
+            ):
                 result.append(binding)
                 # A star may or may not bring the name, so what stood before it counts as well.
-                if binding not in self._stars and blocks.contains(where, block):
+                if binding in self._stars:
+                    continue
+                if blocks.contains(where, block):
                     break
+                if blocks.is_straight(where):
+                    overwritten.add(where)
         return result
 
 

@@ -8,17 +8,13 @@ import warnings
 
 import ast_serialize
 
-from audits.engine.fstrings import without_fstrings
+from audits.engine.newer import in_older_syntax
 
-# What CPython refuses by its limits, in every version; other parsers have none of them.
-_LIMITS = (
-    "too many levels of indentation",
-    "too many nested parentheses",
-    "Exceeds the limit",
-)
+# What CPython refuses in every version although other parsers don't.
+_LIMITS = ("Exceeds the limit", "too many levels of indentation", "too many nested parentheses")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
-_TEMPLATE_TAG = re.compile(r"\{%|\{\{|\{#")
+_TEMPLATE_TAG = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}")
 
 
 class UnparseableError(Exception):
@@ -78,15 +74,15 @@ def _tree(data: bytes) -> ast.Module:
 
 def _read_otherwise(data: bytes, error: SyntaxError | ValueError) -> Source:
     """What can be had of a file that our own parser refused."""
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    message = (error.msg if isinstance(error, SyntaxError) else str(error)).encode(errors="replace").decode()
     line = max((error.lineno or 1) if isinstance(error, SyntaxError) else 1, 1)
     if _is_template(data, line):
         raise NotSourceError("a template for Python source, not Python itself")
     text = None if message.startswith(_LIMITS) else _valid_elsewhere(data)
     if text is None:
         raise UnparseableError(line, message)
-    readable = without_fstrings(text).encode()
     try:
+        readable = in_older_syntax(text).encode()
         return Source(_tree(readable), readable)
     except (SyntaxError, ValueError):
         raise NewerSyntaxError(f"valid in a newer Python; this one says: {message} (line {line})") from error
@@ -95,10 +91,10 @@ def _read_otherwise(data: bytes, error: SyntaxError | ValueError) -> Source:
 def _valid_elsewhere(data: bytes) -> str | None:
     """The text, when ruff's parser (Python 3.14's grammar, by way of mypy's wheel) accepts it."""
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
+        text = _text(data)
+    except (LookupError, SyntaxError, ValueError):
         return None
-    if "\0" in text:
+    if "\0" in text or text.startswith("\ufeff"):
         return None
     _, errors, *_ = ast_serialize.parse("file.py", text, python_version=(3, 14))
     return None if errors else text
@@ -111,6 +107,6 @@ def _is_template(data: bytes, line: int) -> bool:
 
 
 def _text(data: bytes) -> str:
-    """The text of bytes that Python could parse, as Python decodes them."""
+    """The text of a file's bytes, as Python decodes them. Raises as Python does when it can't."""
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-    return data.decode(encoding, "replace")
+    return data.decode(encoding)

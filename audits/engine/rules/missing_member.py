@@ -34,7 +34,7 @@ def _check_reference(codebase: Codebase, enums: Enums, path: str, reference: Ref
         if not _can_hold_enums(targets):
             return
         owners = _enums_of(enums, targets)
-        missing = [o for o in owners if o.lacks(name) and not enums.is_patched(path, o.target, name)]
+        missing = [o for o in owners if o.lacks(name) and not codebase.is_patched(path, o.target, name)]
         if missing:
             yield from _findings(codebase, enums, path, reference, name, targets, missing, GUARD_ATTRIBUTE)
             return

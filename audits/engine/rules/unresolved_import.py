@@ -72,7 +72,7 @@ def _absent_name(
     found = codebase.imported_name(path, item, target)
     if len(found) != 1 or not isinstance(next(iter(found)), Missing):
         return None
-    if not _is_own(codebase, path, item, target):
+    if not _is_own(codebase, path, item, target) or codebase.is_patched(path, target, item.name):
         return None
     if item.flags & TYPE_CHECKING and codebase.modules.has_stub(target.path):
         return None

@@ -1,0 +1,141 @@
+"""The folders that imports start from, as the policy states them and as a repository's own project files do."""
+
+import configparser
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from audits.engine.facts import Facts
+
+# Texts that say where a project's sources lie.
+PROJECT_FILES = frozenset({"pyproject.toml", "setup.cfg", "pytest.ini", "tox.ini"})
+_MARKERS = frozenset({"pyproject.toml", "setup.cfg", "manage.py"})
+
+
+class Roots:
+    """Source roots: folders as "" or with a trailing slash."""
+
+    def __init__(
+        self,
+        stated: Iterable[str],
+        paths: Iterable[str],
+        facts: Mapping[str, Facts],
+        texts: Mapping[str, str],
+        packages: set[str],
+        with_python: set[str],
+    ) -> None:
+        """``stated`` are the policy's; ``packages`` and ``with_python`` the folders that hold an ``__init__`` or any
+        Python at all."""
+        self.stated = tuple(dict.fromkeys(_normal(root) for root in stated))
+        self._with_python = with_python
+        self._projects: dict[str, dict[str, None]] = {}
+        self._declared: set[str] = set()
+        for path in paths:
+            self._read(path, facts, texts, packages)
+        self.projects = self._unambiguous(packages)
+        self._around: dict[str, tuple[str, ...]] = {}
+
+    def _read(
+        self, path: str, facts: Mapping[str, Facts], texts: Mapping[str, str], packages: set[str]
+    ) -> None:
+        folder, name = path[: path.rfind("/") + 1], path[path.rfind("/") + 1 :]
+        if name == "conftest.py":
+            # A test runner puts its folder on the path, unless that is a package.
+            found = [] if folder in packages else [folder]
+        elif name in _MARKERS or (name == "setup.py" and _is_setup(facts.get(path))):
+            found = [folder, f"{folder}src/"]
+        else:
+            found = []
+        if name in PROJECT_FILES:
+            found.extend(_normal(folder + inner) for inner in _declared(name, texts.get(path, "")))
+        known = [root for root in found if root in self._with_python]
+        if known:
+            self._projects.setdefault(folder, {}).update(dict.fromkeys(known))
+            if name != "conftest.py":
+                self._declared.update(known)
+
+    def _unambiguous(self, packages: set[str]) -> tuple[str, ...]:
+        """The projects' roots whose packages nobody confuses with others: no other root holds one of the same name."""
+        roots = {root for root in self._declared if root not in packages and root not in self.stated}
+        tops: dict[str, list[str]] = {}
+        for folder in packages:
+            for root in (*roots, *self.stated):
+                if folder.startswith(root) and folder.count("/") == root.count("/") + 1:
+                    tops.setdefault(folder[len(root) :], []).append(root)
+        confused = {root for found in tops.values() if len(set(found)) > 1 for root in found}
+        holding = {root for found in tops.values() for root in found}
+        return tuple(sorted((roots & holding) - confused))
+
+    def around(self, folder: str) -> tuple[str, ...]:
+        """The roots of the projects that a folder lies in, the innermost first."""
+        found = self._around.get(folder)
+        if found is None:
+            outer = self.around(_parent(folder)) if folder else ()
+            found = self._around[folder] = tuple(dict.fromkeys((*self._projects.get(folder, ()), *outer)))
+        return found
+
+
+def _parent(folder: str) -> str:
+    return folder[: folder.rstrip("/").rfind("/") + 1]
+
+
+def _normal(root: str) -> str:
+    """ "./src" and "src/" -> "src/", "." -> "" """
+    parts = [part for part in root.split("/") if part not in {"", "."}]
+    return "/".join(parts) + "/" if parts else ""
+
+
+def _is_setup(facts: Facts | None) -> bool:
+    return facts is not None and any(
+        item.module.partition(".")[0] in {"setuptools", "distutils"} for item in facts.imports
+    )
+
+
+def _declared(name: str, text: str) -> Iterator[str]:
+    if name == "pyproject.toml":
+        try:
+            data = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError):
+            return
+        yield from _strings(data, "tool.pytest.ini_options.pythonpath")
+        yield from _strings(data, "tool.setuptools.packages.find.where")
+        yield from _strings(data, "tool.maturin.python-source")
+        tables = _at(data, "tool.poetry.packages")
+        yield from (
+            t["from"] for t in _list(tables) if isinstance(t, dict) and isinstance(t.get("from"), str)
+        )
+        folders = _at(data, "tool.setuptools.package-dir")
+        if isinstance(folders, dict) and isinstance(folders.get(""), str):
+            yield folders[""]
+        for package in _strings(data, "tool.hatch.build.targets.wheel.packages"):
+            yield package.rpartition("/")[0]
+        return
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return
+    for section in ("pytest", "tool:pytest"):
+        yield from parser.get(section, "pythonpath", fallback="").split()
+    yield from parser.get("options.packages.find", "where", fallback="").split()
+    for line in parser.get("options", "package_dir", fallback="").splitlines():
+        package, _, folder = line.partition("=")
+        if not package.strip():
+            yield folder.strip()
+
+
+def _at(data: Any, keys: str) -> Any:
+    for key in keys.split("."):
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _strings(data: Any, keys: str) -> Iterator[str]:
+    value = _at(data, keys)
+    for item in [value] if isinstance(value, str) else _list(value):
+        if isinstance(item, str):
+            yield item
