@@ -185,8 +185,6 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 50
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-# When stopped, tasks get this many seconds before they are cut off; their messages are then delivered again.
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5.0
 # soft limit < hard limit < visibility timeout, so that a task never runs beside itself
 SSOT_AUDIT_SECONDS = env_int("SSOT_AUDIT_SECONDS", 840)
 CELERY_TASK_SOFT_TIME_LIMIT = SSOT_AUDIT_SECONDS

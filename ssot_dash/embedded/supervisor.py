@@ -47,6 +47,7 @@ class Program:
     environment: Mapping[str, str]
     log: Path
     stop_signals: Sequence[tuple[signal.Signals, float]]
+    parent_death_signal: signal.Signals = signal.SIGTERM
     pass_fds: Sequence[int] = ()
     process: subprocess.Popen[bytes] | None = None
 
@@ -58,7 +59,7 @@ class Program:
                 cwd=self.cwd,
                 env=self.environment,
                 output=output,
-                parent_death_signal=self.stop_signals[0][0],
+                parent_death_signal=self.parent_death_signal,
                 pass_fds=self.pass_fds,
             )
         finally:

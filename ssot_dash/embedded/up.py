@@ -176,8 +176,10 @@ class _Site:
             cwd=BASE_DIR,
             environment=environment,
             log=self.logs / "worker.log",
-            # Celery's soft shutdown: running tasks have CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT, then go back to the queue.
-            stop_signals=((signal.SIGQUIT, 10.0),),
+            # SIGTERM: no new tasks, and five seconds for those that run. It is repeated because Celery forgets one that
+            # comes while it starts. SIGQUIT: what still runs goes back to the queue.
+            stop_signals=(*[(signal.SIGTERM, 1.0)] * 5, (signal.SIGQUIT, 5.0)),
+            parent_death_signal=signal.SIGQUIT,
         )
 
     def _beat(self, environment: Mapping[str, str]) -> Program:

@@ -45,7 +45,6 @@ def test_every_scheduled_task_exists() -> None:
 def test_only_json_is_accepted_and_a_task_ends_before_its_message_comes_back() -> None:
     assert app.conf.accept_content == ["json"]
     limits = (
-        app.conf.worker_soft_shutdown_timeout,
         app.conf.task_soft_time_limit,
         app.conf.task_time_limit,
         app.conf.broker_transport_options["visibility_timeout"],
