@@ -109,7 +109,7 @@ def remove(repository: Repository) -> None:
             return
         # In this order each is one statement; leaving it to the cascade would load every row first.
         Lifespan.objects.filter(violation__repository=repository).delete()
-        Sighting.objects.filter(violation__repository=repository).delete()
+        Sighting.objects.filter(audit__repository=repository).delete()
         locked.update(current_audit=None)
         repository.violations.all().delete()
         repository.audits.all().delete()

@@ -6,7 +6,7 @@ rows whatever the order in which the audits arrived.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
 
@@ -206,6 +206,16 @@ WHERE violation.repository_id = %(repository)s AND violation.fingerprint = incom
 """
 
 
+_PLACES = """
+UPDATE audits_violation AS violation
+SET latest_audit_id = %(audit)s, line = sighting.line, "column" = sighting."column"
+FROM audits_sighting AS sighting
+WHERE sighting.audit_id = %(audit)s AND sighting.violation_id = violation.id
+"""
+# Not "= ANY(...)", which may be looked through from end to end for each row.
+_ONLY = " AND violation.id IN (SELECT unnest(%(violations)s::bigint[]))"
+
+
 def _store_findings(audit: Audit, findings: Iterable[Finding]) -> None:
     ids = {"repository": audit.repository_id, "audit": audit.pk}
     with connection.cursor() as cursor:
@@ -250,19 +260,14 @@ def _update_details(audit: Audit, violations: list[int] | None) -> None:
         if violations is None:
             cursor.execute(sql, ids)
         else:
-            cursor.execute(f"{sql} AND violation.id = ANY(%(violations)s)", ids | {"violations": violations})
+            cursor.execute(sql + _ONLY, ids | {"violations": violations})
 
 
 def _update_places(moved: dict[int, list[int]]) -> None:
     """Take over line and column from sightings: violation ids by the audit whose sighting is the latest now."""
     with connection.cursor() as cursor:
         for audit_id, violations in moved.items():
-            cursor.execute(
-                "UPDATE audits_violation AS violation SET latest_audit_id = %s, line = sighting.line,"
-                ' "column" = sighting."column" FROM audits_sighting AS sighting'
-                " WHERE sighting.audit_id = %s AND sighting.violation_id = violation.id AND violation.id = ANY(%s)",
-                [audit_id, audit_id, violations],
-            )
+            cursor.execute(_PLACES + _ONLY, {"audit": audit_id, "violations": violations})
 
 
 # --- What follows for violations and their lifespans --------------------------------------------------------
@@ -356,56 +361,77 @@ def _settle_violations(repository_id: int, affected: Affected, standing: Standin
     if affected == set() or standing.current is None:
         return {}
     history = lifespans.History(standing.graph, standing.current, standing.order)
-    ids = standing.ids(history.commits)
-    commit_of = dict(zip(ids, history.commits, strict=True))
-    chosen = Violation.objects.filter(repository=repository_id)
-    sightings = Sighting.objects.filter(audit__in=ids)
-    known = Lifespan.objects.filter(violation__repository=repository_id)
-    if affected is None:
-        sightings = sightings.filter(violation__repository=repository_id)
-    else:
-        chosen = chosen.filter(pk__in=affected)
-        sightings = sightings.filter(violation__in=affected)
-        known = known.filter(violation__in=affected)
-    seen_by: dict[int, list[int]] = dict(
-        sightings.order_by().values("violation").annotate(by=ArrayAgg("audit")).values_list("violation", "by")
-    )
-    spans_of: dict[int, dict[tuple[int, int | None], int]] = {}
-    for pk, owner, introduced, gone in known.order_by().values_list(
-        "pk", "violation", "introduced_in", "gone_in"
-    ):
-        spans_of.setdefault(owner, {})[introduced, gone] = pk
-
-    blind = _Blindness.of(ids)
-    moved: dict[int, list[int]] = {}
-    turned: dict[bool, list[int]] = {True: [], False: []}
-    new: list[Lifespan] = []
-    outdated: list[int] = []
-    for violation in chosen.only("rule", "path", "definition_path", "is_open", "latest_audit_id").iterator():
+    audits = standing.ids(history.commits)
+    commit_of = dict(zip(audits, history.commits, strict=True))
+    audit_of = dict(zip(history.commits, audits, strict=True))
+    seen_by = _sightings(affected, audits)
+    known = _known_lifespans(repository_id, affected)
+    blind = _Blindness.of(audits)
+    changes = _Changes()
+    violations = Violation.objects.filter(repository=repository_id)
+    if affected is not None:
+        violations = violations.filter(pk__in=affected)
+    for violation in violations.only(
+        "rule", "path", "definition_path", "is_open", "latest_audit_id"
+    ).iterator():
         seen = history.mask([commit_of[audit] for audit in seen_by.get(violation.pk, ())])
         cant_say = blind.audits(violation.rule, violation.path, violation.definition_path)
         spans = history.lifespans(seen, history.mask([commit_of[audit] for audit in cant_say]))
-        rows = {
-            (
-                standing.results[span.introduced].audit_id,
-                standing.results[span.gone].audit_id if span.gone else None,
-            )
-            for span in spans
-        }
-        old = spans_of.get(violation.pk, {})
-        outdated += [pk for row, pk in old.items() if row not in rows]
-        new += [
+        rows = {(audit_of[span.introduced], audit_of[span.gone] if span.gone else None) for span in spans}
+        changes.lifespans(violation, known.get(violation.pk, {}), rows)
+        latest = history.latest(seen)
+        if latest is not None and audit_of[latest] != violation.latest_audit_id:
+            changes.moved.setdefault(audit_of[latest], []).append(violation.pk)
+    changes.write()
+    return changes.moved
+
+
+# Where a lifespan begins and ends, by the ids of audits; None: it lasts.
+Span = tuple[int, int | None]
+
+
+def _sightings(affected: Affected, audits: list[int]) -> dict[int, list[int]]:
+    """By the id of a violation: which of these audits saw it."""
+    sightings = Sighting.objects.filter(audit__in=audits)
+    if affected is not None:
+        sightings = sightings.filter(violation__in=affected)
+    grouped = sightings.order_by().values("violation").annotate(seen_by=ArrayAgg("audit"))
+    return dict(grouped.values_list("violation", "seen_by"))
+
+
+def _known_lifespans(repository_id: int, affected: Affected) -> dict[int, dict[Span, int]]:
+    """By the id of a violation: its rows of lifespans."""
+    rows = Lifespan.objects.filter(introduced_in__repository=repository_id).order_by()
+    if affected is not None:
+        rows = rows.filter(violation__in=affected)
+    found: dict[int, dict[Span, int]] = {}
+    for pk, violation, introduced, gone in rows.values_list("pk", "violation", "introduced_in", "gone_in"):
+        found.setdefault(violation, {})[introduced, gone] = pk
+    return found
+
+
+@dataclass(slots=True)
+class _Changes:
+    """What is to be written about violations, collected so that it takes a few statements."""
+
+    new: list[Lifespan] = field(default_factory=list)
+    outdated: list[int] = field(default_factory=list)
+    opened: list[int] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
+    moved: dict[int, list[int]] = field(default_factory=dict)
+
+    def lifespans(self, violation: Violation, old: dict[Span, int], rows: set[Span]) -> None:
+        self.outdated += [pk for row, pk in old.items() if row not in rows]
+        self.new += [
             Lifespan(violation=violation, introduced_in_id=introduced, gone_in_id=gone)
             for introduced, gone in rows - old.keys()
         ]
-        is_open = any(span.gone is None for span in spans)
+        is_open = any(gone is None for _, gone in rows)
         if is_open != violation.is_open:
-            turned[is_open].append(violation.pk)
-        latest = history.latest(seen)
-        if latest is not None and standing.results[latest].audit_id != violation.latest_audit_id:
-            moved.setdefault(standing.results[latest].audit_id, []).append(violation.pk)
-    Lifespan.objects.filter(pk__in=outdated).delete()
-    Lifespan.objects.bulk_create(new, batch_size=5_000)
-    for is_open, violations in turned.items():
-        Violation.objects.filter(pk__in=violations).update(is_open=is_open)
-    return moved
+            (self.opened if is_open else self.closed).append(violation.pk)
+
+    def write(self) -> None:
+        Lifespan.objects.filter(pk__in=self.outdated).delete()
+        Lifespan.objects.bulk_create(self.new, batch_size=5_000)
+        Violation.objects.filter(pk__in=self.opened).update(is_open=True)
+        Violation.objects.filter(pk__in=self.closed).update(is_open=False)

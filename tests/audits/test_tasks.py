@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -284,13 +285,14 @@ def ended(audit: Audit) -> bool:
     return not audit.in_flight
 
 
-def running(audit: Audit, attempt: int) -> bool:
-    audit.refresh_from_db()
-    return audit.state == State.RUNNING and audit.attempts == attempt and in_the_middle_of_parsing()
-
-
-def in_the_middle_of_parsing() -> bool:
-    return 0 < BlobFacts.objects.count() < 500
+def freeze_in_the_middle(*workers: psutil.Process) -> psutil.Process:
+    """Wait until a worker has parsed some files, and hold its parsers there. Answers the worker."""
+    until(BlobFacts.objects.exists)
+    frozen = {worker: parsers(worker) for worker in workers}
+    for parser in chain(*frozen.values()):
+        parser.suspend()
+    assert Audit.objects.filter(state=State.RUNNING).exists()
+    return next(worker for worker, found in frozen.items() if found)
 
 
 @pytest.mark.celery
@@ -302,14 +304,14 @@ def test_an_audit_whose_worker_is_killed_ends_with_the_same_result(
     worker = short_leases()
     repository = add_repository(large)
     audit = start(repository)
-    until(in_the_middle_of_parsing)
+    freeze_in_the_middle(worker)
+    begun = parsers(worker)
     if victim == "worker":
-        kill(worker, *worker.children(recursive=True))
+        kill(worker, *pool(worker))
         short_leases()
     elif victim == "its pool":
         kill(*pool(worker))
-    else:
-        kill(*parsers(worker))
+    kill(*begun)
     with beat():
         until(lambda: ended(audit))
     assert (audit.state, audit.error_message) == (State.SUCCEEDED, "")
@@ -322,12 +324,11 @@ def test_another_worker_takes_over_from_one_that_is_gone(
     short_leases: StartWorker, large: Path, add_repository: AddRepository
 ) -> None:
     expected = undisturbed(add_repository(large))
-    first = short_leases()
+    two = short_leases(), short_leases()
     repository = add_repository(large)
     audit = start(repository)
-    until(in_the_middle_of_parsing)
-    short_leases()
-    kill(first)
+    busy = freeze_in_the_middle(*two)
+    kill(*parsers(busy), busy)
     with beat():
         until(lambda: ended(audit))
     assert (audit.state, audit.attempts) == (State.SUCCEEDED, 2)
@@ -343,8 +344,12 @@ def test_the_third_worker_that_dies_is_the_last(
     audit = start(repository)
     with beat():
         for attempt in (1, 2, 3):
-            until(lambda attempt=attempt: running(audit, attempt))
-            kill(*pool(worker))
+            freeze_in_the_middle(worker)
+            audit.refresh_from_db()
+            assert audit.attempts == attempt
+            begun = parsers(worker)
+            kill(*pool(worker), *begun)
+            until(lambda: all(is_gone(parser) for parser in begun))  # noqa: B023 (asked at once)
             BlobFacts.objects.all().delete()
         until(lambda: ended(audit))
     assert (audit.state, audit.error_code, audit.attempts) == (State.FAILED, "gave-up", 3)
@@ -358,10 +363,11 @@ def test_a_worker_that_is_killed_leaves_no_parsers_behind(
 ) -> None:
     worker = short_leases()
     start(add_repository(large))
-    until(in_the_middle_of_parsing)
+    freeze_in_the_middle(worker)
     begun = parsers(worker)
-    assert begun
     kill(worker, *pool(worker))
+    for parser in begun:
+        parser.resume()
     until(lambda: all(is_gone(parser) for parser in begun))
 
 
@@ -403,8 +409,10 @@ def test_a_running_audit_is_cancelled_from_another_process(
     worker = short_leases()
     repository = add_repository(large)
     audit = start(repository)
-    until(in_the_middle_of_parsing)
+    freeze_in_the_middle(worker)
     assert auditing.cancel(audit)
+    for parser in parsers(worker):
+        parser.resume()
     until(lambda: ended(audit))
     assert audit.state == State.CANCELLED
     assert not repository.violations.exists()
