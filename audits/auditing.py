@@ -513,4 +513,4 @@ def _success(
         claim.finish(State.SUCCEEDED, error_message="", phase="", **figures)
         yield
         timings["record"] = round(time.perf_counter() - start, 3)
-        Audit.objects.filter(pk=audit.pk).update(timings=timings)
+        Audit.objects.filter(pk=audit.pk).update(timings=timings, finished_at=Now())
