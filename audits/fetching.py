@@ -111,7 +111,7 @@ def _check_url(text: str) -> str:
             "The URL lacks a host or a path. It should look like https://host/owner/name.git."
         )
     if re.search(r"[\s\\\"<>^`{|}]|[^!-~]", text):
-        raise LocationError("A URL holds ASCII characters only; write others in their %xx form.")
+        raise LocationError("A URL holds ASCII characters only and no space; write others in their %xx form.")
     if not _may_be_internal(url) and _is_internal_name(host):
         raise LocationError(
             f"The host {host} is an internal one. Ask the operator to list it in SSOT_GIT_HOSTS."

@@ -60,6 +60,8 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
         name = str(self.cleaned_data["name"])
         if not slugify(name):
             raise ValidationError("The name needs at least one letter (a to z) or digit, for its address.")
+        if Repository.objects.filter(name__iexact=name).exclude(pk=self.instance.pk).exists():
+            raise ValidationError(self.fields["name"].error_messages["unique"], code="unique")
         return name
 
     def clean_location(self) -> str:

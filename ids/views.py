@@ -66,8 +66,8 @@ COLUMNS: Final = (
     Column("description", "Description"),
     Column("owner", "Owner", "owner"),
     Column("format", "Format"),
-    Column("issued", "Issued", "issued_total", is_number=True),
-    Column("active", "Active", "active_total", is_number=True),
+    Column("issued", "IDs issued", "issued_total", is_number=True),
+    Column("active", "IDs active", "active_total", is_number=True),
     Column("last", "Last issued", "last_issued_at", is_number=True),
 )
 SORT_FIELDS: Final = {column.name: column.field for column in COLUMNS if column.field}

@@ -139,7 +139,20 @@
     search.select();
   });
 
-  document.addEventListener("htmx:load", function (event) { showTimes(event.detail.elt.parentElement || document); });
+  // --- After a part of the page was replaced: its times at once, and the keyboard stays where it was ---------------
+  var hadFocus = false;
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    hadFocus = event.detail.target.contains(document.activeElement);
+  });
+  document.addEventListener("htmx:afterSwap", function (event) {
+    showTimes(event.target);
+    if (hadFocus && document.activeElement === document.body) {
+      event.target.tabIndex = -1;
+      event.target.focus({ preventScroll: true });
+    }
+    hadFocus = false;
+  });
+
   document.addEventListener("DOMContentLoaded", function () {
     showTimes(document);
     markTheme();

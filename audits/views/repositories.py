@@ -49,7 +49,7 @@ def _context(repository: Repository, audits: list[Audit]) -> dict[str, Any]:
         "audit_in_flight": latest if latest and latest.in_flight else None,
         "rules": rules,
         "total": merged(row.tally for row in rules),
-        "subjects": groups_of(worst, rows, {}),
+        "subjects": groups_of(worst, rows, {}, {}),
         "violations_url": reverse("audits:violation-list", args=[repository.slug]),
     }
 

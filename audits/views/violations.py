@@ -1,10 +1,11 @@
 """Violations of a repository, grouped by what is wrong, and one of them with the code around it."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.db.models import F, Q, QuerySet, Window
+from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_GET
 from audits import fetching
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
-from audits.models import Repository, Violation
+from audits.models import Audit, Lifespan, Repository, Violation
 from audits.views.code import Line, definition, excerpt
 from audits.views.figures import Tally, unseen_in
 from audits.views.pages import HtmxHttpRequest, render_page
@@ -23,6 +24,8 @@ GROUPS_PER_PAGE = 25
 PLACES_PER_PAGE = 50
 PLACES_PER_GROUP = 30
 OTHER_PLACES = 12
+
+Key = tuple[str, str]  # rule and subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class SubjectGroup:
     open_places: int
     files: int
     tally: Tally
+    open_elsewhere: int  # open ones that the choice leaves out; counted when all listed are gone
     is_opened: bool
     toggle_query: str
     places_query: str
@@ -66,10 +70,12 @@ def violation_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     per_page = PLACES_PER_PAGE if choice.flat else GROUPS_PER_PAGE
     rows = choice.listed(violations) if choice.flat else choice.grouped(violations)
     page = Paginator(rows, per_page).get_page(choice.page)
+    facets = choice.facets(violations)
     context = {
         "repository": repository,
         "choice": choice,
-        "facets": choice.facets(violations),
+        "facets": facets,
+        "places": sum(option.count for option in facets[0].options if option.active),
         "unseen": unseen_in(repository.current_audit) if not page.paginator.count else 0,
         "columns": _columns(choice),
         "page": page,
@@ -108,30 +114,48 @@ def _columns(choice: ViolationFilter) -> list[Column]:
 def _groups(
     choice: ViolationFilter, violations: QuerySet[Violation], rows: list[dict[str, Any]]
 ) -> list[SubjectGroup]:
-    """The rows of a page, those that are opened with their first places. One query when any is opened."""
-    keys = [(row["rule"], row["subject"]) for row in rows]
-    shown: dict[tuple[str, str], list[Violation]] = {}
-    if opened := [key for key in keys if key in choice.opened]:
-        wanted = Q()
-        for rule, subject in opened:
-            wanted |= Q(rule=rule, subject=subject)
+    """The rows of a page, those that are opened with their first places. One query when any is opened, and one when
+    all listed places of a subject are gone: others, that the choice leaves out, may be open.
+    """
+    shown: dict[Key, list[Violation]] = {}
+    if opened := [key for row in rows if (key := (row["rule"], row["subject"])) in choice.opened]:
         rank = Window(
             RowNumber(),
             partition_by=[F("rule"), F("subject")],
             order_by=[F("severity"), F("path"), F("line"), F("column"), F("pk")],
         )
         places = (
-            choice.apply(violations).filter(wanted).annotate(rank=rank).filter(rank__lte=PLACES_PER_GROUP)
+            choice.apply(violations)
+            .filter(_any_of(opened))
+            .annotate(rank=rank)
+            .filter(rank__lte=PLACES_PER_GROUP)
         )
         for violation in places.order_by("rank"):
             shown.setdefault((violation.rule, violation.subject), []).append(violation)
-    return groups_of(choice, rows, shown)
+    still_open: dict[Key, int] = {}
+    if gone := [(row["rule"], row["subject"]) for row in rows if not row["open_places"]]:
+        counts = violations.filter(_any_of(gone), is_open=True).order_by().values_list("rule", "subject")
+        still_open = {(rule, subject): count for rule, subject, count in counts.annotate(Count("pk"))}
+    return groups_of(choice, rows, shown, still_open)
+
+
+def _any_of(keys: list[Key]) -> Q:
+    wanted = Q()
+    for rule, subject in keys:
+        wanted |= Q(rule=rule, subject=subject)
+    return wanted
 
 
 def groups_of(
-    choice: ViolationFilter, rows: list[dict[str, Any]], shown: dict[tuple[str, str], list[Violation]]
+    choice: ViolationFilter,
+    rows: list[dict[str, Any]],
+    shown: Mapping[Key, list[Violation]],
+    still_open: Mapping[Key, int],
 ) -> list[SubjectGroup]:
-    """Rows of ``ViolationFilter.grouped`` as a template takes them; ``shown`` are the places of opened subjects."""
+    """Rows of ``ViolationFilter.grouped`` as a template takes them.
+
+    ``shown`` are the places of opened subjects, ``still_open`` the numbers for ``SubjectGroup.open_elsewhere``.
+    """
     keys = [(row["rule"], row["subject"]) for row in rows]
     return [
         SubjectGroup(
@@ -141,6 +165,7 @@ def groups_of(
             open_places=row["open_places"],
             files=row["files"],
             tally=Tally(tuple(row[zone] for zone in Zone), row["worst"]),
+            open_elsewhere=still_open.get(key, 0),
             is_opened=key in choice.opened,
             toggle_query=choice.toggle_query(key),
             places_query=choice.places_query(key),
@@ -168,14 +193,16 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     same_subject = violation.repository.violations.filter(rule=violation.rule, subject=violation.subject)
     others = same_subject.exclude(pk=pk).order_by("-is_open", "severity", "path", "line")
     source = _Source(violation.repository, violation.latest_audit.commit_sha)
+    lifespans = violation.lifespans.select_related("introduced_in", "gone_in").order_by(
+        "introduced_in__commit_time"
+    )
     context = {
         "violation": violation,
         "repository": violation.repository,
         "code": _code(source, violation.path, violation.line),
         "definition": _definition(source, violation),
-        "lifespans": violation.lifespans.select_related("introduced_in", "gone_in").order_by(
-            "introduced_in__commit_time"
-        ),
+        "lifespans": lifespans,
+        "gone_in": _gone_in(violation, lifespans),
         "others": others[:OTHER_PLACES],
         "others_count": others.count(),
         "others_query": ViolationFilter(
@@ -183,6 +210,12 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         ).query(),
     }
     return render_page(request, "audits/violation_detail.html", context)
+
+
+def _gone_in(violation: Violation, lifespans: Iterable[Lifespan]) -> Audit | None:
+    """The audit of the newest commit that ended a violation; None for an open one, or when nothing says."""
+    ends = [span.gone_in for span in lifespans if span.gone_in is not None]
+    return ends[-1] if ends and not violation.is_open else None
 
 
 class _Source:

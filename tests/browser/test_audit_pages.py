@@ -43,7 +43,7 @@ def test_repository_is_added_and_audited_and_its_figures_appear(
     page.get_by_role("button", name="Audit now").click()
     # The page follows the audit by itself, and shows its figures when it has ended.
     expect(page.get_by_role("heading", name="Open violations by rule")).to_be_visible(timeout=60_000)
-    expect(page.get_by_role("row", name="missing-member")).to_contain_text("5")
+    expect(page.get_by_role("row", name="missing-member").first).to_contain_text("5")
     expect(page.get_by_role("button", name="Audit now")).to_be_enabled()
     assert Audit.objects.get().state == State.SUCCEEDED
 
@@ -61,7 +61,7 @@ def test_audit_of_an_unknown_revision_fails_with_words_and_can_be_tried_again(
     page.get_by_label("Commit, tag or branch").fill("no-such-branch")
     page.get_by_role("button", name="Audit now").click()
     expect(page.get_by_text("The last audit failed")).to_be_visible(timeout=60_000)
-    page.get_by_role("link", name="Details").click()
+    page.locator("#audit-panel").get_by_role("link", name="Audit ").click()
     expect(page.get_by_role("alert")).to_contain_text("no-such-branch")
     page.get_by_role("button", name="Audit again").click()
     page.wait_for_url(f"**/audits/{story.audits[-1].pk + 2}/")
@@ -81,6 +81,7 @@ def test_progress_moves_and_cancel_keeps_the_focus_between_polls(page: Page, sto
     expect(page.get_by_role("button", name="Cancel")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#audit-panel")).to_contain_text("Cancelling")
+    expect(page.locator("#audit-panel")).to_be_focused()  # the button is gone, the place is not
     audit.refresh_from_db()
     assert audit.cancel_requested
     Audit.objects.filter(pk=audit.pk).update(state=State.CANCELLED)
@@ -90,9 +91,10 @@ def test_progress_moves_and_cancel_keeps_the_focus_between_polls(page: Page, sto
 def test_refused_revision_is_explained_in_place(page: Page, story: Story, console_errors: list[str]) -> None:
     page.goto(story.url)
     page.get_by_label("Commit, tag or branch").fill("not a revision")
-    page.get_by_role("button", name="Audit now").click()
+    page.keyboard.press("Enter")
     expect(page.locator("#audit-panel").get_by_role("alert")).to_contain_text("not a commit, tag or branch")
     expect(page.get_by_label("Commit, tag or branch")).to_have_value("not a revision")
+    expect(page.get_by_label("Commit, tag or branch")).to_be_focused()
     console_errors.clear()  # the browser notes the status 422
 
 
@@ -106,22 +108,22 @@ def test_filters_live_in_the_address_and_survive_reload_and_back(page: Page, sto
     page.wait_for_url(f"**{list_url}?state=all")
     page.get_by_role("link", name="Guarded").click()
     page.wait_for_url(f"**{list_url}?state=all&annotation=guarded")
-    expect(page.locator("#violation-heading")).to_have_text("1 subject")
+    expect(page.locator("#violation-heading")).to_have_text("1 place of 1 subject")
     page.reload()
-    expect(page.locator("#violation-heading")).to_have_text("1 subject")
+    expect(page.locator("#violation-heading")).to_have_text("1 place of 1 subject")
     expect(page.get_by_role("link", name="Guarded")).to_have_attribute("aria-current", "true")
     page.go_back()
     page.wait_for_url(f"**{list_url}?state=all")
-    expect(page.locator("#violation-heading")).to_have_text("3 subjects")
+    expect(page.locator("#violation-heading")).to_have_text("7 places of 3 subjects")
     page.go_back()
     page.wait_for_url(f"**{list_url}")
-    expect(page.locator("#violation-heading")).to_have_text("2 subjects open")
+    expect(page.locator("#violation-heading")).to_have_text("2 open places of 2 subjects")
 
 
 def test_search_answers_while_typing_and_keeps_the_other_choices(page: Page, story: Story) -> None:
     page.goto(f"{story.url}violations/?state=all&zone=prod")
     page.get_by_role("searchbox").press_sequentially("late", delay=30)
-    expect(page.locator("#violation-heading")).to_have_text("1 subject")
+    expect(page.locator("#violation-heading")).to_have_text("1 place of 1 subject")
     page.wait_for_url(f"**{story.url}violations/?q=late&state=all&zone=prod")
     expect(page.get_by_role("searchbox")).to_be_focused()
     expect(page.get_by_role("searchbox")).to_have_value("late")

@@ -35,7 +35,8 @@ def test_page_without_any_audit_says_what_to_do(sign_in: SignIn, viewer: Client)
     assert "Not audited yet" in page
     assert "Audit now" in page
     page = viewer.get("/repositories/new/").content.decode()
-    assert "Nobody has audited this repository yet" in page
+    assert "Not audited yet" in page
+    assert "Audit now" not in page
 
 
 def test_failed_audit_is_told_apart_from_the_figures_of_an_earlier_one(viewer: Client, story: Story) -> None:
@@ -49,6 +50,15 @@ def test_failed_audit_is_told_apart_from_the_figures_of_an_earlier_one(viewer: C
     assert "The last audit failed" in page
     assert "Disk is full." in page
     assert f"audit {story.audits[-1].pk}</a>" in page
+
+
+def test_figures_say_their_commit_when_the_last_audit_was_of_another_one(
+    viewer: Client, story: Story
+) -> None:
+    assert "What follows is as of" not in viewer.get(story.url).content.decode()
+    Audit.objects.create(repository=story.repository, state=State.CANCELLED, finished_at=timezone.now())
+    page = viewer.get(story.url).content.decode()
+    assert f"What follows is as of <code>{story.audits[-1].commit_sha[:9]}</code>" in page
 
 
 def test_names_are_escaped(viewer: Client) -> None:
@@ -193,6 +203,13 @@ def test_every_mistake_is_explained_and_nothing_is_saved(
 def test_taken_name_is_refused(sign_in: SignIn, git_path: Path, story: Story) -> None:
     response = sign_in("add_repository").post("/add-repository/", form(git_path, name="Story"))
     assert "Another repository has this name" in response.content.decode()
+
+
+def test_name_that_differs_in_capitals_only_is_refused(sign_in: SignIn, git_path: Path, story: Story) -> None:
+    name = story.repository.name.swapcase()
+    page = sign_in("add_repository").post("/add-repository/", form(git_path, name=name)).content.decode()
+    assert "Another repository has this name" in page
+    assert Repository.objects.count() == 1
 
 
 def test_message_about_a_password_in_the_url_does_not_repeat_it_elsewhere(sign_in: SignIn) -> None:

@@ -29,7 +29,7 @@ def listed(client: Client, query: str = "") -> str:
 
 def test_open_violations_are_grouped_by_subject_the_worst_first(viewer: Client, story: Story) -> None:
     page = listed(viewer)
-    assert "2 subjects open" in page
+    assert "open places of 2 subjects</h2>" in page
     assert page.index("registry") < page.index("IDType.THREADS")
     assert "IDType.RUN" not in page
 
@@ -37,7 +37,7 @@ def test_open_violations_are_grouped_by_subject_the_worst_first(viewer: Client, 
 def test_gone_violations_are_one_click_away(viewer: Client, story: Story) -> None:
     assert "IDType.RUN" in listed(viewer, "?state=gone")
     page = listed(viewer, "?state=all")
-    assert "3 subjects" in page
+    assert "of 3 subjects</h2>" in page
     assert page.count("gone</span></a>") == 1
     assert "4 prod" not in page  # RUN: three in production, one test, one script
     assert "3 prod" in page
@@ -73,7 +73,10 @@ def test_facets_count_what_a_click_would_show(viewer: Client, story: Story) -> N
         page,
     ):
         narrowed = listed(viewer, query + "&view=places")
-        assert re.search(rf'id="violation-heading"[^>]*>{count} place', narrowed), (label, query)
+        assert re.search(rf'id="violation-heading"[^>]*>{count} (open |gone )?place', narrowed), (
+            label,
+            query,
+        )
 
 
 @pytest.mark.parametrize("sort", ["severity", "subject", "rule", "places", "files"])
@@ -102,6 +105,16 @@ def test_opened_subject_shows_its_places_with_links(viewer: Client, story: Story
     assert "open=" not in closed[1]
 
 
+def test_subject_whose_listed_places_are_gone_says_that_others_are_open(viewer: Client, story: Story) -> None:
+    gone = story.repository.violations.filter(subject=RUN, zone="prod").first()
+    assert gone is not None
+    assert "still open" not in listed(viewer, "?state=gone")
+    Violation.objects.filter(pk=gone.pk).update(is_open=True)
+    assert "1 still open" in listed(viewer, "?state=gone")
+    assert "1 still open" in listed(viewer, "?state=all&zone=test")
+    assert "still open" not in listed(viewer, "?state=all")
+
+
 def test_opened_subject_with_many_places_leads_to_all_of_them(viewer: Client, story: Story) -> None:
     pattern = story.violation(path="app/late.py")
     Violation.objects.bulk_create(
@@ -122,7 +135,7 @@ def test_opened_subject_with_many_places_leads_to_all_of_them(viewer: Client, st
 
 def test_places_can_be_listed_one_by_one(viewer: Client, story: Story) -> None:
     page = listed(viewer, "?view=places&state=gone&sort=path")
-    assert "5 places gone" in page
+    assert "5 gone places</h2>" in page
     places = re.findall(r'<span class="mono">([^:]+)<span class="text-secondary">', page)
     assert places == sorted(places)
 
@@ -198,8 +211,9 @@ def test_nothing_found_tells_not_audited_from_nothing_matches_from_nothing_wrong
 def test_list_needs_few_queries(
     boss: Client, story: Story, django_assert_num_queries: DjangoAssertNumQueries, query: str
 ) -> None:
-    # session, user, repository, count, rows, facets; one more for the places of all opened subjects
-    with django_assert_num_queries(6 + ("open=" in query)):
+    # session, user, repository, count, rows, facets; for the places of all opened subjects; for what else of gone ones
+    # is open
+    with django_assert_num_queries(6 + ("open=" in query) + ("state=all" in query)):
         boss.get(f"/repositories/story/violations/{query}")
 
 
@@ -235,7 +249,10 @@ def test_gone_violation_shows_its_life_and_the_code_as_it_was(viewer: Client, st
     first, second, third = story.audits
     assert re.search(rf"Introduced</strong> <a href=\"/audits/{second.pk}/\"", page)
     assert re.search(rf"Gone</strong> <a href=\"/audits/{third.pk}/\"", page)
+    assert re.search(rf"since <a href=\"/audits/{third.pk}/\"", page)
     assert f"/audits/{first.pk}/" not in page
+    assert 'role="note"' not in page  # nothing is to be done any more
+    assert "At that commit it had no" in page
     assert '<span class="k">return</span>' in page
     assert "RUN = " not in re.sub(
         "<[^>]+>", "", page.split("The canonical definition")[1].split("</table>")[0]
