@@ -12,7 +12,7 @@ import msgspec
 import zstandard
 
 # The parser belongs to it: another Python can place or name things otherwise.
-FACTS_VERSION = 2_00 + sys.version_info.minor
+FACTS_VERSION = 3_00 + sys.version_info.minor
 
 # Flags of a place.
 GUARD_ATTRIBUTE = 1  # AttributeError would be caught, or hasattr was asked

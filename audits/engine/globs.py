@@ -6,8 +6,8 @@ two stars is looked for once, from the left, and never again (an atomic group), 
 
 import re
 
-_STARS = re.compile(r"\*+")
-_TOKEN = re.compile(r"\\(.)|\[([!^]?)(\]?[^\]]*)\]|(\?)|(.)", re.DOTALL)
+# An escaped character, a set, stars, a question mark, any other character.
+_TOKEN = re.compile(r"\\(.)|\[([!^]?)(\]?[^\]]*)\]|(\*+)|(\?)|(.)", re.DOTALL)
 
 
 def translate(glob: str) -> str:
@@ -36,21 +36,17 @@ def translate(glob: str) -> str:
 
 def _name(part: str) -> str:
     """The pattern for one name of a path."""
-    first, *rest = [_fixed(piece) for piece in _STARS.split(part)]
-    if not rest:
-        return first
-    *middle, last = rest
-    return first + "".join(f"(?>[^/]*?{piece})" for piece in middle) + "[^/]*" + last
-
-
-def _fixed(piece: str) -> str:
-    pattern = ""
-    for escaped, negation, members, any_one, character in _TOKEN.findall(piece):
-        if members:
-            quoted = members.replace("\\", "\\\\").replace("[", "\\[").replace("^", "\\^").replace("]", "\\]")
-            pattern += f"(?!/)[{'^' if negation else ''}{quoted}]"
-        elif any_one:
-            pattern += "[^/]"
+    pieces = [""]  # what stands between stars
+    for escaped, negation, members, stars, any_one, character in _TOKEN.findall(part):
+        if stars:
+            pieces.append("")
+        elif members:
+            quoted = re.sub(r"[\\\[\]^&~|]", r"\\\g<0>", members)
+            pieces[-1] += f"(?!/)[{'^' if negation else ''}{quoted}]"
         else:
-            pattern += re.escape(escaped or character)
-    return pattern
+            pieces[-1] += "[^/]" if any_one else re.escape(escaped or character)
+    first, *middle = pieces
+    if not middle:
+        return first
+    last = middle.pop()
+    return first + "".join(f"(?>[^/]*?{piece})" for piece in middle) + "[^/]*" + last

@@ -61,9 +61,8 @@ def _rewrite(statement: list[tokenize.TokenInfo], lines: list[list[str]]) -> Non
         if words[2] == "[":
             _blank(lines, statement[2:], _closing(words, 2) - 2)
     elif words[:1] == ["except"] and _has_bare_comma(words):
-        start, end = (statement[2] if words[1] == "*" else statement[1]), statement[-1]
-        _put(lines, end.start, ")")
-        _put(lines, start.start, "(")
+        opening = statement[2] if words[1] == "*" else statement[1]
+        _bracket(lines, opening.start, statement[-1].start)
 
 
 def _has_bare_comma(words: list[str]) -> bool:
@@ -98,10 +97,12 @@ def _blank(lines: list[list[str]], tokens: list[tokenize.TokenInfo], last: int) 
         text[start:stop] = blank
 
 
-def _put(lines: list[list[str]], place: tuple[int, int], bracket: str) -> None:
-    """A bracket before a place: in the blank there, if there is one, so that nothing moves."""
-    text, column = lines[place[0] - 1], place[1]
-    if column and text[column - 1] == " ":
-        text[column - 1] = bracket
-    else:
-        text[column:column] = [bracket]
+def _bracket(lines: list[list[str]], opening: tuple[int, int], colon: tuple[int, int]) -> None:
+    """Brackets around what stands between ``except`` and its colon: in blanks, where there are any, so that what
+    follows stays in its place."""
+    text, column = lines[colon[0] - 1], colon[1]
+    end = column + 2 if text[column + 1 : column + 2] == [" "] else column + 1
+    text[column:end] = [")", ":"]
+    text, column = lines[opening[0] - 1], opening[1]
+    start = column - 1 if text[column - 1] == " " else column
+    text[start:column] = ["("]

@@ -116,12 +116,14 @@ def parse_policy(text: str) -> Policy:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        message, line = _toml_position(str(error))
+        message, line = _toml_position(str(error), text)
         raise PolicyError(f"not valid TOML: {message}", line) from error
     except RecursionError as error:
         raise PolicyError("not valid TOML: nested too deeply") from error
     if data and "version" not in data:
         raise PolicyError("expected `version = 1` at the top", 1)
+    if data and data["version"] != 1:
+        raise PolicyError(f"expected `version = 1`, got {data['version']!r}", _line_of_key("version", text))
     try:
         policy = msgspec.convert(data, Policy)
     except msgspec.ValidationError as error:
@@ -131,9 +133,11 @@ def parse_policy(text: str) -> Policy:
     return policy
 
 
-def _toml_position(message: str) -> tuple[str, int]:
-    found = re.search(r"\s*\(at line (\d+), column \d+\)$", message)
-    return (message[: found.start()], int(found[1])) if found else (message, 0)
+def _toml_position(message: str, text: str) -> tuple[str, int]:
+    found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", message)
+    if found is None:
+        return message, 0
+    return message[: found.start()], int(found[1]) if found[1] else len(text.rstrip().splitlines()) or 1
 
 
 def _line_of(message: str, text: str) -> int:
