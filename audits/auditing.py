@@ -293,7 +293,8 @@ class _Pulse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._thread.join()
+        # A database that hangs must not hold the worker; what the thread still writes is fenced by the token.
+        self._thread.join(timeout=10)
 
     def check(self) -> None:
         """Raises ``Cancelled`` when somebody cancelled the audit, ``LeaseLostError`` when somebody else has it."""

@@ -4,8 +4,9 @@ engine.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from django.utils import timezone
 
 from audits import auditing, fetching, recording
 from audits.engine import run as engine
-from audits.engine.findings import Progress, Report
+from audits.engine.codebase import Codebase
+from audits.engine.findings import Finding, Progress, Report
 from audits.models import (
     Audit,
     AuditProblem,
@@ -241,6 +243,20 @@ def test_problems_are_recorded(repository: Repository, drifting: Drifting) -> No
     audit = audited(repository)
     assert audit.problems_count == 1
     assert [(p.path, p.kind) for p in audit.problems.all()] == [("big.py", "too-large")]
+
+
+def test_what_a_broken_rule_would_have_found_stays_open(
+    repository: Repository, drifting: Drifting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(codebase: Codebase) -> Iterator[Finding]:
+        raise KeyError("x")
+
+    audited(repository, drifting.second)
+    broken = replace(engine.RULES["missing-member"], check=breaks)
+    monkeypatch.setitem(engine.RULES, "missing-member", broken)
+    audit = audited(repository, drifting.third)
+    assert (audit.findings_count, [problem.kind for problem in audit.problems.all()]) == (0, ["rule-failed"])
+    assert repository.violations.filter(is_open=True).count() == 3
 
 
 @pytest.mark.parametrize(
