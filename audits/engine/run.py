@@ -81,7 +81,7 @@ def audit(
             progress(Progress(f"Checking {rule.name}", len(facts), len(facts), len(findings)))
             try:
                 findings.extend(rule.check(codebase))
-            except Exception as error:  # noqa: BLE001 (a broken rule must not hide what the others found)
+            except _BROKEN as error:
                 words = f"the rule {rule.name} failed: {type(error).__name__}: {error}"
                 problems.append(Problem("", ProblemKind.RULE_FAILED, words))
     numbers = numbered(findings)
@@ -97,6 +97,18 @@ def audit(
     )
 
 
+# What a broken rule raises: it must not hide what the others found. Whatever else comes (a time limit, no memory)
+# is no fault of the rule and ends the audit.
+_BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _UNREAD = {ProblemKind.MISSING_BLOB, ProblemKind.TOO_LARGE}
 
 
