@@ -167,7 +167,7 @@ def test_times_are_in_the_readers_zone_with_utc_beside_them(
     context.add_cookies([{"name": cookie["name"], "value": cookie["value"], "url": live_site.url}])
     page = context.new_page()
     page.goto(story.violation(path="app/late.py").get_absolute_url())
-    time = page.locator("time").first
+    time = page.locator(".life time").first
     expect(time).to_have_text("2 Mar 2026, 14:40")  # 09:10 in UTC
     expect(time).to_have_attribute("title", re.compile(r"ago · 2026-03-02 09:10:00 UTC$"))
     page.goto(f"/audits/{story.audits[0].pk}/")
