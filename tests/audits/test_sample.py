@@ -1,9 +1,13 @@
 """The sample repository: its story, and what audits make of it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pygit2
 import pytest
+from django.conf import settings as django_settings
 from django.core.management import call_command
 
 from audits import sample
@@ -89,3 +93,19 @@ def test_once_removed_it_comes_back_only_when_asked_for(loaded: Repository, data
     assert not Repository.objects.exists()
     call_command("load_sample")
     assert Repository.objects.get().is_sample
+
+
+@pytest.mark.parametrize("command", ["load_sample", "remove_sample"])
+def test_without_a_database_it_says_how_to_get_one(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "django", command],
+        cwd=django_settings.BASE_DIR,
+        env={**os.environ, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "Start the site first (python3 manage.py up)" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -3,7 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from audits import sample
 
@@ -17,6 +18,15 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        try:
+            self._handle(**options)
+        except OperationalError as error:
+            raise CommandError(
+                "No database answers. Start the site first (python3 manage.py up); if it keeps its data in another "
+                "directory than .data, set SSOT_DATA_DIR to that."
+            ) from error
+
+    def _handle(self, **options: Any) -> None:
         repository = sample.load(unless_removed=options["unless_removed"])
         if repository is None:
             self.stdout.write(
