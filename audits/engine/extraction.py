@@ -45,6 +45,7 @@ from audits.engine.idioms import (
     denied_chains,
     guard_of_context,
     guard_of_handlers,
+    hands_out,
     is_main_check,
     is_namespace,
     is_never_run,
@@ -192,6 +193,7 @@ class _Extractor:
         self.built: list[str] = []
         self.public: list[str] | None = None
         self.public_is_known = True
+        self.public_calls: set[int] = set()  # ids of nodes
         self.dynamic = False
         self.lazy_annotations = False
         self.asked: tuple[Chain, ...] = ()  # chains of which it is known here that they exist
@@ -483,6 +485,7 @@ class _Extractor:
     def _notice_change(self, chain: Chain, node: ast.Call) -> None:
         """``__all__.extend(...)``, ``__path__.append(...)``"""
         if self.scope is self.module and chain[0] == "__all__":
+            self.public_calls.add(id(node))
             self._change_public(chain[1][-1] if chain[1] else "", node.args)
         elif chain[0] == "__path__":
             self.bind("__path__")
@@ -581,7 +584,8 @@ class _Extractor:
 
     def _assign_name(self, name: str, node: ast.expr, value: _RawExpr | None) -> None:
         if self.scope is self.module and name == "__all__":
-            self.public = []
+            if self.block == self.module.block or self.public is None:
+                self.public = []  # in a branch, the names of all branches count
             self._change_public("extend", [node])
         if self.open_class is not None and self.scope.kind == "class":
             if name == "_ignore_":
@@ -822,13 +826,23 @@ class _Extractor:
             classes=tuple(self._class(c) for c in self.classes),
             names=self.names.at_end(self.module),
             stars=tuple(binding for _, _, binding in self.module.stars),
-            public=tuple(self.public) if self.public is not None and self.public_is_known else None,
+            public=self._public(),
             dynamic=self.dynamic,
             references=self._references(),
             patches=tuple(self._patches()),
             installed=tuple(self.installed),
             built=tuple(self.built),
         )
+
+    def _public(self) -> tuple[str, ...] | None:
+        if self.public is None or not self.public_is_known:
+            return None
+        # Mostly nothing but its own statements mentions ``__all__``.
+        if self.source.count(b"__all__") > 1 and any(
+            hands_out("__all__", node, self.public_calls) for node in ast.walk(self.source.tree)
+        ):
+            return None
+        return tuple(self.public)
 
     def _references(self) -> tuple[Reference, ...]:
         grouped: dict[

@@ -28,6 +28,25 @@ _GUARDS = {
     "BaseException": ALL_GUARDS,
 }
 _GUARDING_CALLS = {"suppress", "raises", "assertRaises", "assertRaisesRegex"}
+# Functions that change nothing that they are given.
+_HARMLESS = frozenset(
+    {
+        "all",
+        "any",
+        "dict",
+        "enumerate",
+        "frozenset",
+        "isinstance",
+        "iter",
+        "len",
+        "list",
+        "map",
+        "print",
+        "set",
+        "sorted",
+    }
+    | {"tuple", "zip"}
+)
 _NAMESPACES = {"globals", "locals", "vars"}
 _READING = {"copy", "get", "items", "keys", "values"}
 # Calls that don't come back: they end the program, or a test.
@@ -254,6 +273,24 @@ def is_namespace(node: ast.AST) -> bool:
         and node.func.id in _NAMESPACES
         and not node.args
     )
+
+
+def hands_out(name: str, node: ast.AST, known: set[int]) -> bool:
+    """Whether a node, beside those that are ``known`` by id, gives others the chance to change a module's list."""
+
+    def is_it(child: ast.AST) -> bool:
+        return isinstance(child, ast.Name) and child.id == name
+
+    if isinstance(node, ast.Call):
+        if id(node) in known:
+            return False
+        changes = isinstance(node.func, ast.Attribute) and is_it(node.func.value)
+        return changes or (any(map(is_it, node.args)) and last_name(node.func) not in _HARMLESS)
+    if isinstance(node, ast.Subscript):
+        return is_it(node.value) and not isinstance(node.ctx, ast.Load)
+    if isinstance(node, ast.Global):
+        return name in node.names
+    return isinstance(node, ast.Assign) and is_it(node.value)
 
 
 def reads_namespace(node: ast.Call) -> bool:

@@ -202,6 +202,8 @@ class Modules:
             return UNKNOWN
         if facts is not None and any(not name for name, _ in facts.installed):
             return UNKNOWN
+        if facts is not None and "__getattr__" in facts.names and _folder_of(module) is None:
+            return UNKNOWN  # a plain module that is asked for its __path__ may answer like a package
         name = self.dotted(module)
         return Missing(f"{name}.{part}" if name else part)
 

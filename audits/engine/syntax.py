@@ -42,6 +42,10 @@ class Source:
         self._data = data
         self._lines: list[bytes] | None = [] if data.isascii() else None
 
+    def count(self, text: bytes) -> int:
+        """How often the file's bytes hold a text."""
+        return self._data.count(text)
+
     def column(self, line: int, column: int) -> int:
         """The column in characters of a tree's (line, column)."""
         if column == 0 or self._lines == []:

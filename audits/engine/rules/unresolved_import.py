@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from audits.engine.codebase import Codebase
-from audits.engine.facts import GUARD_IMPORT, TYPE_CHECKING, Import
+from audits.engine.facts import CLASS, GUARD_IMPORT, OPAQUE, TYPE_CHECKING, Facts, Import
 from audits.engine.findings import Annotation, Finding, Place
 from audits.engine.rules.places import Spot, findings_at, nearest
 from audits.engine.targets import Missing, ModuleTarget
@@ -108,33 +108,40 @@ def _fails(codebase: Codebase, path: str, item: Import) -> bool:
     return isinstance(target, Missing)
 
 
+def _defined_names(facts: Facts) -> Iterator[str]:
+    """The names that a module defines itself, by a class, a function or a value, and doesn't import."""
+    for name, candidates in facts.names.items():
+        if any(c == OPAQUE or facts.bindings[c].kind == CLASS for c in candidates):
+            yield name
+
+
 class _Definitions:
     """Where names and modules are defined in the tree, for hints."""
 
     def __init__(self, codebase: Codebase) -> None:
         self._codebase = codebase
-        self._classes: dict[str, list[str]] | None = None
+        self._names: dict[str, list[str]] | None = None
         self._modules: dict[str, list[str]] | None = None
 
     def name_hint(self, name: str, module: str) -> str:
-        if self._classes is None:
-            self._classes = {}
+        if self._names is None:
+            self._names = {}
             for path, facts in sorted(self._codebase.facts.items()):
-                for cls in facts.classes:
-                    if cls.qualname == cls.name:
-                        self._classes.setdefault(cls.name, []).append(self._codebase.dotted(path))
+                dotted = self._codebase.dotted(path)
+                for defined in _defined_names(facts):
+                    self._names.setdefault(defined, []).append(dotted)
         own = self._codebase.facts.get(module)
         close = nearest(name, list(own.names)) if own is not None else None
         if close and close.casefold() == name.casefold():
             return f"Did you mean {close}?"
-        elsewhere = self._classes.get(name, [])
+        elsewhere = self._names.get(name, [])
         if len(elsewhere) == 1:
             return f"{name} is defined in {elsewhere[0]}."
         if close:
             return f"Did you mean {close}?"
         if elsewhere:
             return f"{name} is defined in {len(elsewhere)} modules, among them {elsewhere[0]}."
-        return "Nothing in this tree defines a class of that name."
+        return "Nothing in this tree defines that name."
 
     def module_hint(self, name: str) -> str:
         if self._modules is None:

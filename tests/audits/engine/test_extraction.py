@@ -90,6 +90,16 @@ def test_equal_references_share_one_entry() -> None:
         ("__all__ = ['a']\n__all__ += other.__all__", None),
         ("__all__ = [name for name in dir()]", None),
         ("def f():\n    __all__ = ['a']", None),
+        ("__all__ = ['a']\ndef export(f):\n    __all__.append(f.__name__)", None),
+        ("__all__ = ['a']\nfor n in x:\n    __all__.append(n)", None),
+        ("__all__ = ['a']\nextend(__all__)", None),
+        ("__all__ = ['a']\nnames = __all__", None),
+        ("__all__ = ['a']\n__all__[:] = x", None),
+        ("if x:\n    __all__ = ['a']\nelse:\n    __all__ = ['b']", ("a", "b")),
+        ("__all__ = ['a']\n__all__ = ['b']", ("b",)),
+        ("__all__ = ['a']\ndef f():\n    global __all__\n    __all__ = x", None),
+        ("__all__ = ['a']\nprint(sorted(__all__), len(__all__), '__all__')\nfor n in __all__: pass", ("a",)),
+        ("__all__ = ['a']\ndef __dir__(): return __all__", ("a",)),
     ],
 )  # fmt: skip
 def test_all_is_known_when_it_can_be_read(source: str, public: tuple[str, ...] | None) -> None:

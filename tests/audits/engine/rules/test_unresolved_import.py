@@ -88,9 +88,10 @@ def test_an_absent_name_points_to_the_module_that_lacks_it() -> None:
         ("from pkg.there import name", "Did you mean Name?"),
         ("from pkg.there import Othr", "Did you mean Other?"),
         ("from pkg import Other", "Other is defined in pkg.there."),
+        ("from pkg import Name", "Name is defined in pkg.there."),
         ("from pkg.old.there import Name", ""),
         ("import there_is.nothing, pkg.gone.there", ""),
-        ("from pkg.there import nothing_like_it", "Nothing in this tree defines a class of that name."),
+        ("from pkg.there import nothing_like_it", "Nothing in this tree defines that name."),
     ],
 )
 def test_the_hint_helps(statement: str, hint: str) -> None:
@@ -383,6 +384,11 @@ def test_a_package_that_looks_for_its_parts_elsewhere_may_have_any() -> None:
         "import pkg_resources\npkg_resources.declare_namespace(__name__)",
     ):
         assert subjects("import pkg.any\nfrom pkg import one", {"pkg/__init__.py": init}) == []
+
+
+def test_a_plain_module_with_getattr_may_pose_as_a_package() -> None:
+    files = {"pkg/lazy.py": "def __getattr__(n): pass", "pkg/sub/__init__.py": "def __getattr__(n): pass"}
+    assert subjects("import pkg.lazy.deeper, pkg.sub.deeper", files) == ["pkg.sub.deeper"]
 
 
 # --- modules that are put into sys.modules ------------------------------------------------------------------
