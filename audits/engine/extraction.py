@@ -187,6 +187,7 @@ class _Extractor:
         self.bindings: list[_RawBinding] = []
         self.imports: list[Import] = []
         self.classes: list[_RawClass] = []
+        self.telling: set[str] = set()  # names that an import, a class or an alias binds somewhere
         self.references: list[_RawReference] = []
         self.patches: list[_RawPatch] = []
         self.installed: list[tuple[str, bool]] = []
@@ -301,6 +302,8 @@ class _Extractor:
                 scope, block = outer, self.blocks.new(outer.block)
         if name == "__getattr__" and scope is self.module:
             self.dynamic = True
+        if binding >= 0:
+            self.telling.add(name)
         scope.names.setdefault(name, []).append((self.tick(), block, binding))
 
     def bind_target(self, target: ast.AST) -> None:
@@ -848,7 +851,10 @@ class _Extractor:
         grouped: dict[
             tuple[tuple[int, ...], str, tuple[str, ...], str | None], list[tuple[int, int, int, int]]
         ] = {}
+        has_stars = bool(self.module.stars)
         for raw in self.references:
+            if raw.root not in self.telling and not has_stars:
+                continue  # ``self`` and its like: no statement of this file says what it is
             candidates = self.names.candidates(raw.root, raw.scope, raw.block, raw.order)
             if not any(c >= 0 for c in candidates):
                 continue

@@ -21,9 +21,10 @@ class Blocks:
         self._parent = [-1]
         self._statement = [-1]  # blocks of one if or match statement exclude each other
         self._loop = [False]
-        self._straight = [
-            True
-        ]  # once it is entered, nothing but an error or a return leaves it before its end
+        self._in_branch = [False]  # a block of an if or match statement, or inside one
+        self._in_loop = [False]
+        # Once it is entered, nothing but an error or a return leaves it before its end.
+        self._straight = [True]
         self._statements = 0
 
     def statement_id(self) -> int:
@@ -35,6 +36,8 @@ class Blocks:
         self._parent.append(parent)
         self._statement.append(statement)
         self._loop.append(loop)
+        self._in_branch.append(statement != -1 or self._in_branch[parent])
+        self._in_loop.append(loop or self._in_loop[parent])
         self._straight.append(self._straight[parent] and not loop and not attempt)
         return len(self._parent) - 1
 
@@ -50,9 +53,11 @@ class Blocks:
         return any(b in others for b in self._ancestors(block))
 
     def contains(self, outer: int, inner: int) -> bool:
-        return outer == inner or outer in self._ancestors(inner)
+        return outer in {0, inner} or outer in self._ancestors(inner)
 
     def exclude(self, one: int, other: int) -> bool:
+        if one == other or not (self._in_branch[one] and self._in_branch[other]):
+            return False
         mine = {self._statement[b]: b for b in self._ancestors(one) if self._statement[b] != -1}
         return any(
             self._statement[b] in mine and mine[self._statement[b]] != b
@@ -61,6 +66,8 @@ class Blocks:
         )
 
     def share_loop(self, one: int, other: int) -> bool:
+        if not (self._in_loop[one] and self._in_loop[other]):
+            return False
         loops = {b for b in self._ancestors(one) if self._loop[b]}
         return any(b in loops for b in self._ancestors(other))
 
