@@ -8,6 +8,7 @@ import builtins
 import enum
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from audits.engine.codebase import Codebase
 from audits.engine.facts import Expr
@@ -84,12 +85,15 @@ class Enums:
 
     def named(self, name: str) -> list[EnumClass]:
         """All enums of the tree with a class name, ordered by path."""
-        return [
-            found
-            for path, facts in sorted(self._codebase.facts.items())
-            for index, cls in enumerate(facts.classes)
-            if cls.name == name and (found := self.get(ClassTarget(path, index))) is not None
-        ]
+        return [found for target in self._by_name.get(name, ()) if (found := self.get(target)) is not None]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[ClassTarget]]:
+        result: dict[str, list[ClassTarget]] = {}
+        for path, facts in sorted(self._codebase.facts.items()):
+            for index, cls in enumerate(facts.classes):
+                result.setdefault(cls.name, []).append(ClassTarget(path, index))
+        return result
 
     def _read(self, target: ClassTarget) -> EnumClass | None:
         line = [t for _, t in zip(range(_MAX_BASES), self._codebase.mro(target), strict=False)]
