@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -17,7 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from ssot_dash.embedded import processes
 from ssot_dash.embedded.data import BASE_DIR
 
 DJANGO = """
@@ -63,7 +63,7 @@ class Checkout:
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         (self.path / name).write_text(f"{package}=={version} \\\n    --hash=sha256:{digest}\n    # via us\n")
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, links: str = "") -> subprocess.Popen[str]:
         return subprocess.Popen(
             [SYSTEM_PYTHON, "manage.py", *arguments],
             cwd=self.path,
@@ -71,7 +71,7 @@ class Checkout:
                 "PATH": os.environ["PATH"],
                 "HOME": str(self.path),
                 "PIP_NO_INDEX": "1",
-                "PIP_FIND_LINKS": (self.path / "wheels").as_uri(),
+                "PIP_FIND_LINKS": links or (self.path / "wheels").as_uri(),
                 "PIP_NO_COMPILE": "1",
             },
             stdout=subprocess.PIPE,
@@ -127,10 +127,15 @@ def test_test_installs_the_test_requirements_as_well(checkout: Checkout) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_interrupted_installation_is_started_over(checkout: Checkout, number: signal.Signals) -> None:
-    begun = checkout.start("check")
-    assert processes.wait_until((checkout.venv / "ssot-dash-pip.log").exists, 60)
-    os.killpg(begun.pid, number)
-    begun.communicate()
+    with socket.create_server(
+        ("127.0.0.1", 0)
+    ) as silent:  # an index that never answers: pip is caught at work
+        begun = checkout.start("check", links=f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        silent.settimeout(60)
+        asked, _address = silent.accept()
+        os.killpg(begun.pid, number)
+        begun.communicate()
+        asked.close()
     (checkout.venv / "half-made").touch()
     code, output = checkout.run("check")
     assert code == 0, output
