@@ -11,6 +11,7 @@ from pathlib import Path
 from ssot_dash.embedded import binaries, processes, sockets
 from ssot_dash.embedded.data import BASE_DIR, SERVER_VARIABLES, DataDirectory
 from ssot_dash.embedded.errors import CannotStart
+from ssot_dash.embedded.lifeline import SUPERVISOR
 from ssot_dash.embedded.logs import last_lines, open_log
 from ssot_dash.embedded.postgres import Postgres
 from ssot_dash.embedded.server import Server
@@ -80,6 +81,7 @@ class _Site:
             "SSOT_DATA_DIR": os.fspath(self.directory.path),
             "PYTHONUNBUFFERED": "1",
             MARK: os.fspath(self.directory.path),
+            SUPERVISOR: str(os.getpid()),
         }
         environment.setdefault("ALLOWED_HOSTS", ",".join(self._host_names()))
         welcome = self._prepare(environment)
