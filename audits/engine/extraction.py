@@ -5,6 +5,7 @@ collects the same costs as much again as the parse.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from audits.engine.facts import (
     ALIAS,
     CLASS,
     CONDITIONAL,
+    CONSTANT,
     FROM,
+    FUNCTION,
     GUARD_ATTRIBUTE,
     GUARD_IMPORT,
     GUARD_KEY,
@@ -26,11 +29,14 @@ from audits.engine.facts import (
     TYPE_CHECKING,
     Binding,
     Class,
+    Definition,
     Expr,
     Facts,
     Import,
+    Literal,
     Patch,
     Reference,
+    packed_literals,
 )
 from audits.engine.idioms import (
     ALL_GUARDS,
@@ -71,6 +77,14 @@ _COMPILING = (
     "RustExtension",
     "set_source",
 )
+# The builtins that a team may want nobody to use.
+_NOTED_BUILTINS = frozenset(
+    ("__import__", "breakpoint", "compile", "eval", "exec", "globals", "hash", "id", "input", "open", "print")
+)
+# Texts that can be literals with an owner: longer ones and those with blanks are prose.
+_MIN_TEXT, _MAX_TEXT = 3, 120
+_BLANK = re.compile(r"\s")
+_MIN_NUMBER, _MAX_NUMBER = 100, 2**63
 # Calls that put names into the module whose ``__name__`` they are given.
 _FILLING = ("_convert", "_convert_", "initpkg")
 
@@ -138,6 +152,7 @@ class _RawClass:
         "node",
         "qualname",
         "scope",
+        "texts",
         "values",
     )
 
@@ -149,6 +164,7 @@ class _RawClass:
         self.metaclass: _RawExpr | None = None
         self.scope: Scope | None = None
         self.values: list[str] = []
+        self.texts: list[tuple[str, str, int]] = []
         self.ignored: tuple[str, ...] = ()
         self.dynamic = False
 
@@ -188,6 +204,9 @@ class _Extractor:
         self.imports: list[Import] = []
         self.classes: list[_RawClass] = []
         self.telling: set[str] = set()  # names that an import, a class or an alias binds somewhere
+        self.named: set[str] = set()  # those of them that an import or an alias binds
+        self.definitions: list[Definition] = []
+        self.literals: list[Literal] = []
         self.references: list[_RawReference] = []
         self.patches: list[_RawPatch] = []
         self.installed: list[tuple[str, bool]] = []
@@ -304,6 +323,8 @@ class _Extractor:
             self.dynamic = True
         if binding >= 0:
             self.telling.add(name)
+            if self.bindings[binding].kind != CLASS:
+                self.named.add(name)
         scope.names.setdefault(name, []).append((self.tick(), block, binding))
 
     def bind_target(self, target: ast.AST) -> None:
@@ -327,6 +348,30 @@ class _Extractor:
         return _RawExpr(chain, self) if chain is not None else None
 
     # --- expressions ---------------------------------------------------------------------------------------------
+
+    def name(self, node: ast.Name) -> None:
+        if node.ctx.__class__ is ast.Load:
+            self.references.append(_RawReference((node.id, ()), None, node, self, self.flags))
+
+    def constant(self, node: ast.Constant) -> None:
+        value = node.value
+        if value.__class__ is str:
+            if not _MIN_TEXT <= len(value) <= _MAX_TEXT or _BLANK.search(value) or text_of(node) is None:
+                return
+        elif value.__class__ is not int or not _MIN_NUMBER <= abs(value) < _MAX_NUMBER:
+            return
+        place = (node.lineno, self.source.column(node.lineno, node.col_offset), self.scope.index, self.flags)
+        self.literals.append(Literal(value, place))
+
+    def expression_statement(self, node: ast.Expr) -> None:
+        if node.value.__class__ is not ast.Constant:  # a docstring, or words that stand there like one
+            self.visit(node.value)
+
+    def joined_string(self, node: Any) -> None:
+        """An f-string or t-string: what is computed in it, not its texts."""
+        for value in node.values:
+            if value.__class__ is not ast.Constant:
+                self.visit(value)
 
     def attribute(self, node: ast.Attribute) -> None:
         chain = chain_of(node)
@@ -579,11 +624,21 @@ class _Extractor:
         value = self.raw_expr(node.value)
         for target in node.targets:
             if isinstance(target, ast.Name):
+                self._define(target, node)
                 self._assign_name(target.id, node.value, value)
             else:
                 self.bind_target(target)
                 if self.open_class is not None and self.scope.kind == "class":
                     self.open_class.values.extend(stored_names(target))
+
+    def _define(self, target: ast.Name, node: ast.Assign | ast.AnnAssign) -> None:
+        """A name gets a value of its own: no other name for something."""
+        if self.scope is self.module and chain_of(node.value or target) is None:
+            self._definition(CONSTANT, target.id, node)
+
+    def _definition(self, kind: int, name: str, node: ast.stmt) -> None:
+        column = self.source.column(node.lineno, node.col_offset)
+        self.definitions.append(Definition(kind, name, node.lineno, column, node.end_lineno or node.lineno))
 
     def _assign_name(self, name: str, node: ast.expr, value: _RawExpr | None) -> None:
         if self.scope is self.module and name == "__all__":
@@ -595,6 +650,8 @@ class _Extractor:
                 self.open_class.ignored = tuple(texts_of(node) or ())
             elif not isinstance(node, ast.Lambda):
                 self.open_class.values.append(name)
+                if (text := text_of(node)) is not None:
+                    self.open_class.texts.append((name, text, node.lineno))
         if isinstance(node, ast.Constant) and node.value is None:
             # ``E = None`` is how a fallback says "absent": no candidate of its own, yet the name exists.
             self.bind(name, ABSENT)
@@ -606,6 +663,7 @@ class _Extractor:
         if node.value is not None:
             self.visit(node.value)
             if isinstance(node.target, ast.Name):
+                self._define(node.target, node)
                 self._assign_name(node.target.id, node.value, self.raw_expr(node.value))
                 return
         if not isinstance(node.target, ast.Name):
@@ -687,6 +745,8 @@ class _Extractor:
         self._arguments_outside(node.args)
         if node.returns is not None:
             self.inside([node.returns], flags=self.flags | TYPE_CHECKING if self.lazy_annotations else None)
+        if self.scope is self.module:
+            self._definition(FUNCTION, node.name, node)
         self.bind(node.name)
         state = self.enter("function", node.name)
         self.open_class = None
@@ -835,6 +895,8 @@ class _Extractor:
             patches=tuple(self._patches()),
             installed=tuple(self.installed),
             built=tuple(self.built),
+            definitions=tuple(self.definitions),
+            literals=packed_literals(self.literals),
         )
 
     def _public(self) -> tuple[str, ...] | None:
@@ -853,10 +915,14 @@ class _Extractor:
         ] = {}
         has_stars = bool(self.module.stars)
         for raw in self.references:
-            if raw.root not in self.telling and not has_stars:
+            is_bare = not raw.attributes and raw.key is None
+            is_told = has_stars or raw.root in (self.named if is_bare else self.telling)
+            if not (is_told or (is_bare and raw.root in _NOTED_BUILTINS)):
                 continue  # ``self`` and its like: no statement of this file says what it is
             candidates = self.names.candidates(raw.root, raw.scope, raw.block, raw.order)
-            if not any(c >= 0 for c in candidates):
+            if is_bare and not self._is_worth_noting(raw.root, candidates):
+                continue
+            if not is_bare and not any(c >= 0 for c in candidates):
                 continue
             place = (raw.line, self.source.column(raw.line, raw.column), raw.scope.index, raw.flags)
             grouped.setdefault((candidates, raw.root, raw.attributes, raw.key), []).append(place)
@@ -864,6 +930,12 @@ class _Extractor:
             Reference(Expr(candidates, root, attributes), key, tuple(places))
             for (candidates, root, attributes, key), places in grouped.items()
         )
+
+    def _is_worth_noting(self, name: str, candidates: tuple[int, ...]) -> bool:
+        """Whether a bare name says more than that the file uses what it defines itself."""
+        if not candidates:
+            return name in _NOTED_BUILTINS
+        return any(c >= 0 and self.bindings[c].kind != CLASS for c in candidates)
 
     def _patches(self) -> Iterator[Patch]:
         for raw in self.patches:
@@ -891,12 +963,15 @@ class _Extractor:
             values=tuple(dict.fromkeys(raw.values)),
             ignored=raw.ignored,
             dynamic=raw.dynamic,
+            texts=tuple(raw.texts),
         )
 
 
 _HANDLERS: dict[type[ast.AST], Callable[[_Extractor, Any], None]] = {
-    ast.Name: _Extractor.skip,
-    ast.Constant: _Extractor.skip,
+    ast.Name: _Extractor.name,
+    ast.Constant: _Extractor.constant,
+    ast.Expr: _Extractor.expression_statement,
+    ast.JoinedStr: _Extractor.joined_string,
     ast.Pass: _Extractor.skip,
     ast.Break: _Extractor.skip,
     ast.Continue: _Extractor.skip,
@@ -939,6 +1014,8 @@ _HANDLERS: dict[type[ast.AST], Callable[[_Extractor, Any], None]] = {
 }
 if sys.version_info >= (3, 12):
     _HANDLERS[ast.TypeAlias] = _Extractor.type_alias
+if sys.version_info >= (3, 14):
+    _HANDLERS[ast.TemplateStr] = _Extractor.joined_string
 # Calls that say something about names, by the last name of what is called.
 _NOTICES: dict[str, Callable[[_Extractor, Chain, ast.Call], None]] = {
     "__import__": _Extractor._notice_own_import,

@@ -7,12 +7,15 @@ codebase's business.
 """
 
 import sys
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import msgspec
 import zstandard
 
 # The parser belongs to it: another Python can place or name things otherwise.
-FACTS_VERSION = 3_00 + sys.version_info.minor
+FACTS_VERSION = 4_00 + sys.version_info.minor
 
 # Flags of a place.
 GUARD_ATTRIBUTE = 1  # AttributeError would be caught, or hasattr was asked
@@ -29,6 +32,10 @@ FROM = 2  # from m import n
 STAR = 3  # from m import *
 CLASS = 4
 ALIAS = 5  # y = x, y = m.x
+
+# Kinds of definition.
+FUNCTION = 0
+CONSTANT = 1
 
 # A candidate that is bound to something that facts say nothing about.
 OPAQUE = -1
@@ -76,7 +83,8 @@ class Class(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``bases`` holds None for a base that isn't a dotted name. ``names`` maps each name bound in the body to its
     bindings (empty: something opaque); ``values`` are those bound by a plain assignment, in order. ``dynamic`` says
-    that the body can bind names that the text doesn't show.
+    that the body can bind names that the text doesn't show. ``texts`` are the (name, string, line) of plain
+    assignments of a string.
     """
 
     name: str
@@ -91,12 +99,46 @@ class Class(msgspec.Struct, frozen=True, array_like=True, gc=False):
     values: tuple[str, ...]
     ignored: tuple[str, ...]
     dynamic: bool
+    texts: tuple[tuple[str, str, int], ...] = ()
+
+
+class Definition(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A function that a module defines, or a name that it gives a value of its own. Classes have facts of their
+    own."""
+
+    kind: int
+    name: str
+    line: int
+    column: int
+    end_line: int
+
+
+class Literal(NamedTuple):
+    """A string of 3 to 120 characters without blanks, or a whole number of three digits and more, and one place.
+
+    ``place`` is like those of a reference. Docstrings, and the texts of f-strings, are none.
+    """
+
+    value: str | int
+    place: tuple[int, int, int, int]
+
+
+class _Literals(msgspec.Struct, frozen=True, array_like=True):
+    """Literals in columns, in the order of their places, lines as differences: a third smaller than rows."""
+
+    values: tuple[str | int, ...] = ()
+    value: tuple[int, ...] = ()
+    line: tuple[int, ...] = ()
+    column: tuple[int, ...] = ()
+    scope: tuple[int, ...] = ()
+    flags: tuple[int, ...] = ()
 
 
 class Reference(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A dotted expression that is read, and where.
 
-    ``key`` is the constant of ``chain["key"]``. ``places`` holds (line, column in characters, scope index, flags).
+    ``key`` is the constant of ``chain["key"]``. ``places`` holds (line, column in characters, scope index, flags). A
+    bare name is one when an import or an alias can have bound it, or when it is one of a few builtins (``print``).
     """
 
     expr: Expr
@@ -115,6 +157,10 @@ class Patch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     import_time: bool
 
 
+_encoder = msgspec.msgpack.Encoder()
+NO_LITERALS = msgspec.Raw(_encoder.encode(_Literals()))
+
+
 class Facts(msgspec.Struct, frozen=True, array_like=True):
     """All that is known of one file.
 
@@ -123,6 +169,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     parts elsewhere, too. ``public`` is ``__all__`` where it can be read. ``dynamic`` says that the module can hold
     names that the text doesn't show. ``installed`` are the modules that it puts into ``sys.modules`` (empty: one whose
     name the text doesn't show), with whether that happens at import; ``built`` those that it tells a compiler to make.
+    ``literals`` stay encoded until ``literals_of`` is asked for them.
     """
 
     error: tuple[int, str] | None = None
@@ -138,9 +185,11 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     patches: tuple[Patch, ...] = ()
     installed: tuple[tuple[str, bool], ...] = ()
     built: tuple[str, ...] = ()
+    definitions: tuple[Definition, ...] = ()
+    literals: msgspec.Raw = NO_LITERALS
 
 
-_encoder = msgspec.msgpack.Encoder()
+_literals_decoder = msgspec.msgpack.Decoder(_Literals)
 _decoder = msgspec.msgpack.Decoder(Facts)
 
 
@@ -152,3 +201,21 @@ def encode(facts: Facts) -> bytes:
 def decode(data: bytes) -> Facts:
     """The facts of ``encode``'s bytes. Raises ``msgspec.DecodeError`` or ``zstandard.ZstdError`` for anything else."""
     return _decoder.decode(zstandard.ZstdDecompressor().decompress(data))
+
+
+def packed_literals(literals: Iterable[Literal]) -> msgspec.Raw:
+    """Literals as the facts of a file keep them."""
+    ordered = sorted(literals, key=lambda literal: literal.place)
+    numbers: dict[str | int, int] = {}
+    value = tuple(numbers.setdefault(literal.value, len(numbers)) for literal in ordered)
+    lines = [0, *(literal.place[0] for literal in ordered)]
+    columns = zip(*(literal.place[1:] for literal in ordered), strict=True) if ordered else ((), (), ())
+    differences = tuple(after - before for before, after in pairwise(lines))
+    return msgspec.Raw(_encoder.encode(_Literals(tuple(numbers), value, differences, *map(tuple, columns))))
+
+
+def literals_of(facts: Facts) -> Iterator[Literal]:
+    """The literals of a file, in the order of their places."""
+    found = _literals_decoder.decode(facts.literals)
+    rows = zip(found.value, accumulate(found.line), found.column, found.scope, found.flags, strict=True)
+    return (Literal(found.values[value], (line, *rest)) for value, line, *rest in rows)  # type: ignore[arg-type]

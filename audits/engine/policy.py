@@ -3,6 +3,7 @@
 import hashlib
 import re
 import tomllib
+from datetime import date
 from functools import cached_property, lru_cache
 from typing import Literal
 
@@ -13,6 +14,8 @@ from audits.engine.globs import translate
 
 MAX_POLICY_CHARACTERS = 200_000
 MAX_GLOB_CHARACTERS = 500
+MAX_PATTERN_CHARACTERS = 200
+MAX_PATTERN_REPEATS = 3
 
 
 class PolicyError(ValueError):
@@ -74,11 +77,76 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file_seconds: int = 30
 
 
+class Unique(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A canonical definition that may exist once. ``symbol`` is its dotted name, module and all; ``kinds`` are the
+    kinds of definition that count as another one; ``allow`` holds globs of paths that may have one."""
+
+    symbol: str
+    kinds: tuple[Literal["class", "function", "constant"], ...] = ("class", "function", "constant")
+    allow: tuple[str, ...] = ()
+
+
+class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Classes of one responsibility. A class whose whole name matches ``pattern`` is a finding unless it is one of
+    the ``owners`` (dotted names), or in a path that ``allow`` matches."""
+
+    name: str
+    pattern: str
+    owners: tuple[str, ...]
+    allow: tuple[str, ...] = ()
+
+
+class Forbidden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A symbol that goes around the canonical service: a dotted name of anything, ``builtins.print`` for a builtin.
+    ``instead`` is what to use, ``allow`` holds globs of paths that may use it, ``zones`` are those that may not."""
+
+    symbol: str
+    instead: str = ""
+    allow: tuple[str, ...] = ()
+    zones: tuple[Zone, ...] = tuple(Zone)
+
+
+class Deprecated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An old symbol or module, the new one, and the day after which uses count as overdue."""
+
+    old: str
+    new: str = ""
+    deadline: date | None = None
+    allow: tuple[str, ...] = ()
+
+
+class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A base class that classes must have. ``classes`` is a pattern for whole class names, ``paths`` holds globs
+    (none: the test zone), ``base`` is a dotted name; ``forbid`` are symbols that must not be used there, mocks say."""
+
+    base: str
+    classes: str = "Test.*"
+    paths: tuple[str, ...] = ()
+    forbid: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+
+
+class OwnedLiteral(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value that has an owner: a string of 3 to 120 characters without blanks, or a whole number of three digits
+    and more. ``owner`` is the dotted name that holds it."""
+
+    value: str | int
+    owner: str
+    allow: tuple[str, ...] = ()
+    zones: tuple[Zone, ...] = tuple(Zone)
+
+
+class Registered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An enum whose values are the ID types of the dashboard's registry. ``enum`` is its dotted name."""
+
+    enum: str
+
+
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A policy, version 1.
 
     ``source_roots`` are the folders that absolute imports start from, besides each file's own top package folder.
-    ``exclude`` holds globs of paths that aren't looked at.
+    ``exclude`` holds globs of paths that aren't looked at. The tables say what is canonical, one table a subject.
     """
 
     version: Literal[1] = 1
@@ -86,6 +154,13 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
     exclude: tuple[str, ...] = ()
     zones: Zones = Zones()
     limits: Limits = Limits()
+    unique: tuple[Unique, ...] = ()
+    family: tuple[Family, ...] = ()
+    forbidden: tuple[Forbidden, ...] = ()
+    deprecated: tuple[Deprecated, ...] = ()
+    base: tuple[Base, ...] = ()
+    literal: tuple[OwnedLiteral, ...] = ()
+    registry: tuple[Registered, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -104,7 +179,12 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
         return Zone.PROD
 
     def excludes(self, path: str) -> bool:
-        return bool(self.exclude) and bool(_matcher(self.exclude).match(path))
+        return matches(self.exclude, path)
+
+
+def matches(globs: tuple[str, ...], path: str) -> bool:
+    """Whether one of the globs matches a path with forward slashes."""
+    return bool(globs) and bool(_matcher(globs).match(path))
 
 
 def parse_policy(text: str) -> Policy:
@@ -130,6 +210,7 @@ def parse_policy(text: str) -> Policy:
         raise PolicyError(str(error), _line_of(str(error), text)) from error
     _check_globs(policy, text)
     _check_limits(policy, text)
+    _check_tables(policy, text)
     return policy
 
 
@@ -141,13 +222,35 @@ def _toml_position(message: str, text: str) -> tuple[str, int]:
 
 
 def _line_of(message: str, text: str) -> int:
-    """The line of the key that msgspec names: ``... `$.zones.test[0]``` or an unknown field's name."""
+    """The line of the key that msgspec names: ``... `$.zones.test[0]```, or an unknown field of such a table."""
     unknown = re.search(r"unknown field `([^`]+)`", message)
     path = re.search(r"`\$\.?([^`]*)`$", message)
-    keys = [k for k in re.split(r"[.\[]", path[1]) if k and not k.endswith("]")] if path else []
+    keys = re.findall(r"[\w-]+|\[\d+\]", path[1]) if path else []
     if unknown:
         keys.append(unknown[1])
-    return _line_of_key(keys[-1], text) if keys else 1
+    if len(keys) > 1 and keys[1].startswith("["):
+        return _line_in_table(
+            keys[0], int(keys[1][1:-1]), next((k for k in keys[2:] if k[0] != "["), ""), text
+        )
+    names = [key for key in keys if not key.startswith("[")]
+    return _line_of_key(names[-1], text) if names else 1
+
+
+def _line_in_table(table: str, index: int, key: str, text: str) -> int:
+    """The line of a key in the ``index``-th ``[[table]]``; that of the table itself when the key isn't there."""
+    header = re.compile(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]")
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines, 1) if header.match(line)]
+    if index >= len(starts):  # written as an inline array
+        return _line_of_key(table, text)
+    start = starts[index]
+    for number in range(start + 1, len(lines) + 1):
+        line = lines[number - 1].lstrip()
+        if line.startswith("["):
+            break
+        if key and re.match(rf"[\"']?{re.escape(key)}[\"']?\s*=", line):
+            return number
+    return start
 
 
 def _line_of_key(key: str, text: str) -> int:
@@ -172,7 +275,7 @@ def _check_globs(policy: Policy, text: str) -> None:
             )
 
 
-def _check_glob(glob: str, key: str, text: str) -> None:
+def _check_glob(glob: str, key: str, text: str, line: int = 0) -> None:
     try:
         re.compile(translate(glob))
         usable = 0 < len(glob) <= MAX_GLOB_CHARACTERS and not glob.startswith("/")
@@ -181,7 +284,7 @@ def _check_glob(glob: str, key: str, text: str) -> None:
     if not usable:
         raise PolicyError(
             f"{key}: {glob[:60]!r} is no usable glob (relative, 1 to {MAX_GLOB_CHARACTERS} characters)",
-            _line_of_key(key, text),
+            line or _line_of_key(key, text),
         )
 
 
@@ -190,6 +293,76 @@ def _check_limits(policy: Policy, text: str) -> None:
         value = getattr(policy.limits, key)
         if not low <= value <= high:
             raise PolicyError(f"{key}: expected {low:,} to {high:,}, got {value:,}", _line_of_key(key, text))
+
+
+_SYMBOL = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+# Where each table names symbols, patterns and globs.
+_SYMBOL_KEYS = {
+    "unique": ("symbol",),
+    "family": ("owners",),
+    "forbidden": ("symbol",),
+    "deprecated": ("old",),
+    "base": ("base", "forbid"),
+    "literal": ("owner",),
+    "registry": ("enum",),
+}
+_PATTERN_KEYS = {"family": "pattern", "base": "classes"}
+
+
+def _check_tables(policy: Policy, text: str) -> None:
+    for table, keys in _SYMBOL_KEYS.items():
+        for index, entry in enumerate(getattr(policy, table)):
+            for key in keys:
+                _check_symbols(getattr(entry, key), key, _line_in_table(table, index, key, text))
+            for key in ("allow", "paths"):
+                for glob in getattr(entry, key, ()):
+                    _check_glob(glob, key, text, _line_in_table(table, index, key, text))
+            if pattern_key := _PATTERN_KEYS.get(table):
+                line = _line_in_table(table, index, pattern_key, text)
+                _check_pattern(getattr(entry, pattern_key), pattern_key, line)
+    for index, literal in enumerate(policy.literal):
+        _check_literal(literal.value, _line_in_table("literal", index, "value", text))
+
+
+def _check_symbols(value: str | tuple[str, ...], key: str, line: int) -> None:
+    for symbol in (value,) if isinstance(value, str) else value:
+        if len(symbol) > MAX_GLOB_CHARACTERS or not _SYMBOL.fullmatch(symbol):
+            raise PolicyError(
+                f"{key}: expected a dotted name like app.core.ids.IDType, got {symbol[:60]!r}", line
+            )
+
+
+def _check_pattern(pattern: str, key: str, line: int) -> None:
+    """Refuses patterns that could take longer than a class name is worth: only single characters may repeat."""
+    reason = ""
+    if not 0 < len(pattern) <= MAX_PATTERN_CHARACTERS:
+        reason = f"expected 1 to {MAX_PATTERN_CHARACTERS} characters"
+    elif re.search(r"[{}]|\(\?(?!:)|\)[*+]|\\(?![dw.])", pattern):
+        reason = (
+            "groups can't repeat; braces, lookarounds and escapes other than \\d \\w \\. aren't supported"
+        )
+    elif len(re.findall(r"[*+]", pattern)) > MAX_PATTERN_REPEATS:
+        reason = f"at most {MAX_PATTERN_REPEATS} of * and + are supported"
+    else:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            reason = str(error)
+    if reason:
+        raise PolicyError(f"{key}: {pattern[:60]!r} is no usable pattern: {reason}", line)
+
+
+def _check_literal(value: str | int, line: int) -> None:
+    if isinstance(value, str):
+        usable = 3 <= len(value) <= 120 and not re.search(r"\s", value)
+    else:
+        usable = value >= 100 and value < 2**63
+    if not usable:
+        raise PolicyError(
+            "value: expected a string of 3 to 120 characters without blanks, or a whole number of 100 or more,"
+            f" got {str(value)[:60]!r}",
+            line,
+        )
 
 
 @lru_cache(maxsize=256)

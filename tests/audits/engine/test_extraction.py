@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audits.engine.extraction import extract
-from audits.engine.facts import Facts, decode, encode
+from audits.engine.facts import FUNCTION, Facts, decode, encode, literals_of
 from audits.engine.syntax import NewerSyntaxError, NotSourceError
 
 
@@ -62,6 +62,7 @@ def test_scopes_have_dotted_names() -> None:
 
 def test_a_chain_is_one_reference_and_not_its_parts() -> None:
     assert places("import a\na.b.c.d\na.b().c\na[0].b\na.b['k'].c\n") == [
+        ("a", 4, 0),
         ("a.b", 3, 0),
         ("a.b", 5, 0),
         ("a.b.c.d", 2, 0),
@@ -212,3 +213,54 @@ def test_facts_of_real_modules_survive_the_round_trip(module: str) -> None:
     assert facts.error is None
     assert decode(encode(facts)) == facts
     assert encode(decode(encode(facts))) == encode(facts)
+
+
+# --- bare names, definitions, literals -------------------------------------------------------------------------
+
+
+def test_bare_names_are_references_where_an_import_or_alias_can_have_bound_them() -> None:
+    source = (
+        "from a import f, g as h\nk = f\n@h\ndef own(x=f): return own, k(x), self\n"
+        "class C(f): pass\nC(); own()\nf = None\ndel h\n"
+    )
+    assert places(source) == [("f", 2, 4), ("f", 4, 10), ("f", 5, 8), ("h", 3, 1), ("k", 4, 26)]
+
+
+def test_builtins_worth_noting_are_references_unless_they_are_bound() -> None:
+    assert places("print(len([]))\ndef f(open): open(); eval('')\n") == [("eval", 2, 21), ("print", 1, 0)]
+
+
+def test_functions_and_values_of_a_module_are_definitions() -> None:
+    facts = extract(
+        b"import m\nA = 1\nB: int = 2\nC = m.X\nD: int\nif A:\n    async def f(\n    ): pass\nE = F = m.g()\n"
+        b"def g():\n    G = 1\nclass H:\n    I = 1\n    def j(self): pass\n"
+    )
+    found = [(d.name, d.kind == FUNCTION, d.line, d.column, d.end_line) for d in facts.definitions]
+    assert found == [
+        ("A", False, 2, 0, 2),
+        ("B", False, 3, 0, 3),
+        ("f", True, 7, 4, 8),
+        ("E", False, 9, 0, 9),
+        ("F", False, 9, 0, 9),
+        ("g", True, 10, 0, 11),
+    ]
+
+
+def test_literals_are_texts_without_blanks_and_larger_numbers() -> None:
+    facts = extract(
+        b'"""doc"""\nX = "https://a.example", 8080, -8081, 99, True, "ab", "two words", 1.5\n'
+        b"def f(p='key_of'):\n    'docstring'\n    return f'text{p!r}{\"in_side\"}' + b'bytes'\n"
+    )
+    assert [(v, facts.scopes[scope], line, column) for v, (line, column, scope, _) in literals_of(facts)] == [
+        ("https://a.example", "", 2, 4),
+        (8080, "", 2, 25),
+        (8081, "", 2, 32),
+        ("key_of", "", 3, 8),
+        ("in_side", "f", 5, 23),
+    ]
+    assert decode(encode(facts)) == facts
+
+
+def test_strings_of_a_class_body_are_known_with_their_lines() -> None:
+    facts = extract(b"class E:\n    A = 'a'\n    B: str = 'b'\n    C = 3\n    def f(self): D = 'd'\n")
+    assert facts.classes[0].texts == (("A", "a", 2), ("B", "b", 3))
