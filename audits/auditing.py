@@ -28,7 +28,8 @@ from audits import fetching, recording
 from audits.engine import run as engine
 from audits.engine.findings import Progress, Report
 from audits.engine.git import Commit, GitError, GitRepository
-from audits.engine.policy import Policy, PolicyError, parse_policy
+from audits.engine.policy import PolicyError, parse_policy
+from audits.engine.registry import RegisteredType, Registry
 from audits.facts_store import PostgresFactsStore
 from audits.models import (
     IN_FLIGHT,
@@ -41,6 +42,7 @@ from audits.models import (
     State,
     Trigger,
 )
+from ids.models import IDType
 
 logger = logging.getLogger(__name__)
 
@@ -409,14 +411,16 @@ def _perform(claim: Claim, pulse: _Pulse) -> None:
     with _timed(timings, "fetch"):
         git = _open(repository, pulse)
     policy = parse_policy(repository.policy)
+    registry = _registry() if policy.registry else None
     tip = _tip(git, repository.branch)
     commit = git.resolve(audit.rev) if audit.rev else tip or git.resolve(repository.branch)
-    _identify(claim, audit, commit, policy)
+    digest = policy.digest + (registry.digest if registry else "")
+    _identify(claim, audit, commit, digest)
     earlier = repository.audits.filter(
         state=State.SUCCEEDED,
         same_as=None,
         commit_sha=commit.sha,
-        policy_digest=policy.digest,
+        policy_digest=digest,
         engine_version=engine.ENGINE_VERSION,
     ).first()
     if earlier is not None:
@@ -424,7 +428,9 @@ def _perform(claim: Claim, pulse: _Pulse) -> None:
             recording.record_repeat(audit, git.is_ancestor, tip.sha if tip else None)
         return
     with _timed(timings, "audit"):
-        report = engine.audit(git, commit, policy, PostgresFactsStore(), progress=pulse.show)
+        report = engine.audit(
+            git, commit, policy, PostgresFactsStore(), registry=registry, progress=pulse.show
+        )
     timings.update(report.timings)
     if len(report.findings) > settings.SSOT_MAX_FINDINGS:
         words = f"{len(report.findings):,} findings; the limit is {settings.SSOT_MAX_FINDINGS:,} (SSOT_MAX_FINDINGS)"
@@ -465,14 +471,20 @@ def _tip(git: GitRepository, branch: str) -> Commit | None:
     return None
 
 
-def _identify(claim: Claim, audit: Audit, commit: Commit, policy: Policy) -> None:
+def _registry() -> Registry:
+    """The site's own ID types, for the policies that name an enum of them."""
+    types = IDType.objects.order_by("value").values_list("value", "status")
+    return Registry(tuple(RegisteredType(value, status) for value, status in types))
+
+
+def _identify(claim: Claim, audit: Audit, commit: Commit, policy_digest: str) -> None:
     """Say early which commit is looked at, and by what."""
     identity = {
         "commit_sha": commit.sha,
         "commit_time": commit.time,
         "commit_author": recording.clean(commit.author, 200),
         "commit_subject": recording.clean(commit.subject, 300),
-        "policy_digest": policy.digest,
+        "policy_digest": policy_digest,
         "engine_version": engine.ENGINE_VERSION,
     }
     claim.update(**identity)

@@ -1,11 +1,14 @@
 """The documentation names what there is."""
 
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 
+from audits.engine.policy import Policy, parse_policy
 from audits.engine.rules import RULES
 
 ROOT = Path(settings.BASE_DIR)
@@ -25,8 +28,31 @@ def test_the_readme_names_each_rule() -> None:
     assert [rule for rule in RULES if f"| `{rule}` |" not in text] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/settings.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "docs/architecture.md",
+        "docs/policy.md",
+        "docs/rules.md",
+        "docs/settings.md",
+        "CHANGELOG.md",
+    ],
+)
 def test_links_and_pictures_lead_somewhere(page: str) -> None:
     path = ROOT / page
     links = re.findall(r"\]\(([^)#]+)", path.read_text())
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+def test_the_page_of_rules_says_what_each_rule_says_of_itself() -> None:
+    """The rules' own texts are the source: ``manage.py rules`` prints the page."""
+    output = StringIO()
+    call_command("rules", stdout=output)
+    assert (ROOT / "docs/rules.md").read_text() == output.getvalue()
+
+
+def test_the_example_of_the_page_of_policies_is_a_policy_with_every_table() -> None:
+    text = (ROOT / "docs/policy.md").read_text()
+    policy = parse_policy(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+    assert [name for name in Policy.__struct_fields__ if not getattr(policy, name)] == []

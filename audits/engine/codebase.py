@@ -2,11 +2,13 @@
 
 import builtins
 from collections.abc import Iterator
+from functools import cached_property
 
 from audits.engine.facts import CLASS, FROM, IMPORT, IMPORT_TOP, OPAQUE, STAR, Class, Expr, Facts, Import
 from audits.engine.findings import Zone
 from audits.engine.modules import Modules, Tree
 from audits.engine.policy import Policy
+from audits.engine.registry import Registry
 from audits.engine.targets import (
     NOTHING,
     UNKNOWN,
@@ -30,9 +32,10 @@ _BUILTINS = frozenset(dir(builtins))
 class Codebase:
     """The modules of one tree and the meaning of names in them. Everything is computed once and remembered."""
 
-    def __init__(self, tree: Tree, policy: Policy) -> None:
+    def __init__(self, tree: Tree, policy: Policy, registry: Registry | None = None) -> None:
         self.facts = tree.facts
         self.policy = policy
+        self.registry = registry
         self.modules = Modules(tree, policy)
         self._names: dict[tuple[str, str], Targets] = {}
         self._bindings: dict[tuple[str, int], Targets] = {}
@@ -45,6 +48,17 @@ class Codebase:
     def dotted(self, path: str) -> str:
         """The dotted name of a module."""
         return self.modules.dotted(path)
+
+    def paths_of(self, dotted: str) -> list[str]:
+        """The paths of the files that a dotted module name can stand for, in order."""
+        return self._paths_by_name.get(dotted, [])
+
+    @cached_property
+    def _paths_by_name(self) -> dict[str, list[str]]:
+        result: dict[str, list[str]] = {}
+        for path in sorted(self.facts):
+            result.setdefault(self.dotted(path), []).append(path)
+        return result
 
     # --- patches -----------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ class ProblemKind(StrEnum):
     NOT_TEXT = "not-text"
     UNSAFE_PATH = "unsafe-path"
     LINK = "link"
+    NO_REGISTRY = "no-registry"
     RULE_FAILED = "rule-failed"
 
     @property

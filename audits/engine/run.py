@@ -17,11 +17,12 @@ from audits.engine.git import Commit, Entry, GitRepository
 from audits.engine.modules import Tree
 from audits.engine.parsing import ParsePool
 from audits.engine.policy import Policy
+from audits.engine.registry import Registry
 from audits.engine.roots import PROJECT_FILES
 from audits.engine.rules import RULES
 
 # Changes whenever the same tree and policy could give another report.
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 
 
 # The texts that tell where sources lie and what a build makes; larger ones aren't read.
@@ -52,14 +53,15 @@ def audit(
     rules: Collection[str] | None = None,
     zones: Collection[Zone] | None = None,
     workers: int | None = None,
+    registry: Registry | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
     """The report of one commit.
 
     ``rules`` and ``zones`` narrow what is reported (None: all); ``workers`` is the number of parsing children
-    (None: one a core). ``progress`` is called often and may raise ``Cancelled``, which stops the children and
-    passes through. Raises ``GitError`` when the tree can't be read and ``KeyError`` for an unknown rule. Equal
-    input gives an equal report.
+    (None: one a core); ``registry`` is what enums are compared with that the policy names. ``progress`` is called
+    often and may raise ``Cancelled``, which stops the children and passes through. Raises ``GitError`` when the tree
+    can't be read and ``KeyError`` for an unknown rule. Equal input gives an equal report.
     """
     chosen = (
         [RULES[name] for name in RULES] if rules is None else [RULES[name] for name in sorted(set(rules))]
@@ -74,7 +76,10 @@ def audit(
         )
     with clock.phase("resolve"):
         progress(Progress("Resolving names", len(facts), len(facts)))
-        codebase = Codebase(Tree(facts, listing.paths, listing.texts), policy)
+        codebase = Codebase(Tree(facts, listing.paths, listing.texts), policy, registry)
+    if policy.registry and registry is None:
+        words = "the policy names an enum of ID types, but no registry was given to compare it with"
+        problems.append(Problem("", ProblemKind.NO_REGISTRY, words))
     findings: list[Finding] = []
     for rule in chosen:
         with clock.phase(f"rule {rule.name}"):

@@ -8,7 +8,7 @@ Mend it by naming the member that was meant, by adding it to the enum, or by imp
 hint says which of these the tree suggests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from audits.engine.codebase import Codebase
 from audits.engine.enums import EnumClass, Enums
@@ -20,12 +20,16 @@ from audits.engine.targets import ClassTarget, Missing, Target, Targets, Unknown
 NAME = "missing-member"
 
 
-def check(codebase: Codebase) -> Iterator[Finding]:
-    """Yields a finding for each place that reads a member its enum lacks."""
+def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
+    """Finds each place of a file that reads a member its enum lacks."""
     enums = Enums(codebase)
-    for path, facts in codebase.facts.items():
-        for reference in facts.references:
-            yield from _check_reference(codebase, enums, path, reference)
+
+    def check_file(path: str) -> Iterator[Finding]:
+        for reference in codebase.facts[path].references:
+            if reference.expr.attributes or reference.key is not None:
+                yield from _check_reference(codebase, enums, path, reference)
+
+    return check_file
 
 
 def _check_reference(codebase: Codebase, enums: Enums, path: str, reference: Reference) -> Iterator[Finding]:

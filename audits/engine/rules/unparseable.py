@@ -6,7 +6,7 @@ Python than the one running the audit could parse is not a finding but a problem
 Mend it by correcting the syntax at the named line; leftovers of a merge conflict are a frequent cause.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from audits.engine.codebase import Codebase
 from audits.engine.facts import GUARD_IMPORT, IMPORT_TIME
@@ -16,12 +16,14 @@ from audits.engine.rules.places import Spot, findings_at
 NAME = "unparseable"
 
 
-def check(codebase: Codebase) -> Iterator[Finding]:
-    """Yields a finding for each file whose facts are an error."""
-    for path, facts in codebase.facts.items():
-        if facts.error is None:
-            continue
-        line, message = facts.error
+def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
+    """Finds a file whose facts are an error."""
+
+    def check_file(path: str) -> Iterator[Finding]:
+        error = codebase.facts[path].error
+        if error is None:
+            return
+        line, message = error
         spot = Spot(
             rule=NAME,
             subject=codebase.dotted(path) or path,
@@ -29,3 +31,5 @@ def check(codebase: Codebase) -> Iterator[Finding]:
             hint=f"Correct the syntax at line {line}; until then nothing else in this file is checked.",
         )
         yield from findings_at(codebase, path, spot, [(line, 0, 0, IMPORT_TIME)], GUARD_IMPORT)
+
+    return check_file

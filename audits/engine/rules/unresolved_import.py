@@ -8,7 +8,7 @@ hides a dead path. A fallback, which only runs when another import fails that se
 Mend it by importing from where the name lives now (the hint knows some), or by deleting what needs it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from audits.engine.codebase import Codebase
@@ -20,12 +20,13 @@ from audits.engine.targets import Missing, ModuleTarget
 NAME = "unresolved-import"
 
 
-def check(codebase: Codebase) -> Iterator[Finding]:
-    """Yields one finding for each import of an absent module, and one for each absent name of an existing module."""
+def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
+    """Finds each import of an absent module, and each absent name of an existing module, in a file."""
     definitions = _Definitions(codebase)
-    for path, facts in codebase.facts.items():
+
+    def check_file(path: str) -> Iterator[Finding]:
         reported: set[tuple[tuple[int, int], int, str]] = set()
-        for item in facts.imports:
+        for item in codebase.facts[path].imports:
             target = codebase.imported_module(path, item)
             place = (item.line, item.column)
             if isinstance(target, Missing):
@@ -47,6 +48,8 @@ def check(codebase: Codebase) -> Iterator[Finding]:
             if not _surely_runs(codebase, path, item):
                 spot = replace(spot, annotations=(Annotation.POSSIBLE,))
             yield from findings_at(codebase, path, spot, [(*place, item.scope, item.flags)], GUARD_IMPORT)
+
+    return check_file
 
 
 def _absent_module(definitions: "_Definitions", target: Missing) -> Spot:

@@ -11,6 +11,7 @@ from audits.engine.cache import FileFactsStore, MemoryFactsStore, cache_folder
 from audits.engine.findings import ProblemKind, Progress, Report, Severity, Zone
 from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import PolicyError, parse_policy
+from audits.engine.registry import RegistryError, read_registry
 from audits.engine.report import as_json, as_text
 from audits.engine.rules import RULES
 from audits.engine.run import FactsStore, audit
@@ -30,6 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("path", type=Path, help="a work tree, a .git directory or a bare repository")
         parser.add_argument("--rev", default="", help="commit, tag or branch (default: HEAD)")
         parser.add_argument("--policy", type=Path, help="a policy file (TOML); default: the default policy")
+        parser.add_argument(
+            "--registry", type=Path, help="the ID types as JSON, to compare the policy's enums with"
+        )
         parser.add_argument(
             "--rule", action="append", choices=sorted(RULES), help="only this rule; repeatable"
         )
@@ -51,7 +55,7 @@ class Command(BaseCommand):
         try:
             report = self._audit(options)
             self._write(report, options["format"], options["output"])
-        except (GitError, PolicyError, OSError) as error:
+        except (GitError, PolicyError, RegistryError, OSError) as error:
             self.stderr.write(self.style.ERROR(f"Could not audit: {error}"))
             sys.exit(EXIT_COULD_NOT_AUDIT)
         sys.exit(_exit_status(report, Severity(options["fail_on"])))
@@ -59,6 +63,7 @@ class Command(BaseCommand):
     def _audit(self, options: dict[str, Any]) -> Report:
         path: Path | None = options["policy"]
         policy = parse_policy(path.read_text("utf-8", "replace") if path else "")
+        registry: Path | None = options["registry"]
         repository = GitRepository(options["path"].absolute())
         commit = repository.resolve(options["rev"])
         bar = _Bar(sys.stderr)
@@ -70,6 +75,7 @@ class Command(BaseCommand):
                 self._store(),
                 rules=options["rule"],
                 zones=[Zone(z) for z in options["zone"]] if options["zone"] else None,
+                registry=read_registry(registry.read_bytes()) if registry else None,
                 progress=bar.show,
             )
         finally:

@@ -1,6 +1,6 @@
 """One audit from a commit to a report: what narrows it, stops it, or breaks in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,9 +31,12 @@ def repository(tmp_path: Path) -> GitRepository:
 
 
 def broken(error: Exception) -> object:
-    def check(codebase: Codebase) -> Iterator[Finding]:
+    def check_file(path: str) -> Iterator[Finding]:
         yield from ()
         raise error
+
+    def check(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
+        return check_file
 
     return check
 
@@ -41,7 +44,7 @@ def broken(error: Exception) -> object:
 def test_a_rule_that_fails_says_so_and_the_audit_goes_on(
     repository: GitRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rule = replace(RULES["unparseable"], check=broken(TypeError("no such thing")))  # type: ignore[arg-type]
+    rule = replace(RULES["unparseable"], checker=broken(TypeError("no such thing")))  # type: ignore[arg-type]
     monkeypatch.setitem(RULES, "unparseable", rule)
     report = run.audit(repository, repository.resolve(), parse_policy(""), MemoryFactsStore())
     assert {f.rule for f in report.findings} == {"missing-member", "unresolved-import"}
@@ -56,7 +59,7 @@ def test_what_is_no_fault_of_a_rule_ends_the_audit(
     class TimeIsUp(Exception):
         pass
 
-    monkeypatch.setitem(RULES, "unparseable", replace(RULES["unparseable"], check=broken(TimeIsUp())))  # type: ignore[arg-type]
+    monkeypatch.setitem(RULES, "unparseable", replace(RULES["unparseable"], checker=broken(TimeIsUp())))  # type: ignore[arg-type]
     with pytest.raises(TimeIsUp):
         run.audit(repository, repository.resolve(), parse_policy(""), MemoryFactsStore())
 
