@@ -64,6 +64,15 @@ class Builds:
                 )
         self._sources.add(f"{stem}.{suffixes[-1]}")
 
+    @property
+    def ignores(self) -> bool:
+        """Whether git ignores anything here."""
+        return bool(self._ignored)
+
+    def may_ignore(self, path: str) -> bool:
+        """Whether a pattern matches a file or a folder around it."""
+        return any(path.startswith(b) and ignore.matches(path[len(b) :]) for b, ignore in self._ignored)
+
     def has(self, stem: str) -> bool:
         """Whether something stands for the module at a path without its suffix."""
         if stem in self._stems or stem in self._opaque or not self._opaque.isdisjoint(_folders(stem)):

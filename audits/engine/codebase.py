@@ -37,12 +37,14 @@ class Codebase:
         self.policy = policy
         self.registry = registry
         self.modules = Modules(tree, policy)
+        self.gives_hints = True
+        self._dependencies: dict[tuple[str, object], frozenset[str]] = {}
         self._names: dict[tuple[str, str], Targets] = {}
         self._bindings: dict[tuple[str, int], Targets] = {}
         self._open: set[tuple[str, object]] = set()
         self._cycles = 0
         self._patches: dict[Target, set[str | None]] = {}
-        self._local_patches: dict[tuple[str, Target], set[str | None]] = {}
+        self._local_patches: dict[str, dict[Target, set[str | None]]] = {}
         self._read_patches()
 
     def dotted(self, path: str) -> str:
@@ -63,40 +65,76 @@ class Codebase:
     # --- patches -----------------------------------------------------------------------------------------------------
 
     def _read_patches(self) -> None:
-        """What is set on modules and classes from outside.
+        """What is set on modules and classes from outside."""
+        known: dict[Target, set[str | None]] = {}
+        for path, facts in self.facts.items():
+            if facts.patches:
+                for target, attribute, everywhere in self.patches_of(path):
+                    patches = known if everywhere else self._local_patches.setdefault(path, {})
+                    patches.setdefault(target, set()).add(attribute)
+        self._patches = known
+        # Looked up without knowing the patches.
+        self._names.clear()
+        self._bindings.clear()
+
+    def patches_of(self, path: str) -> Iterator[tuple[Target, str | None, bool]]:
+        """What a file sets on which module or class (None: the text doesn't tell), and whether that counts everywhere.
 
         What a class's own module sets on it counts everywhere, and so does what happens at import and in no test: a
         package that completes a part of its own, a plug-in that registers members under names that the text doesn't
         show. Else it counts where it is set: a test's stopgap mends no other file.
         """
-        for path, facts in self.facts.items():
-            is_test = bool(facts.patches) and self.policy.zone(path) is Zone.TEST
-            for patch in facts.patches:
-                for target in self.expr(path, patch.target):
-                    if not isinstance(target, ClassTarget | ModuleTarget):
-                        continue
-                    at_import = patch.import_time and not is_test
-                    everywhere = target.path == path or (
-                        at_import and (isinstance(target, ModuleTarget) or patch.attribute is None)
-                    )
-                    patches = (
-                        self._patches.setdefault(target, set())
-                        if everywhere
-                        else self._local_patches.setdefault((path, target), set())
-                    )
-                    patches.add(patch.attribute)
-        # Looked up without knowing the patches.
-        self._names.clear()
-        self._bindings.clear()
+        is_test = self.policy.zone(path) is Zone.TEST
+        for patch in self.facts[path].patches:
+            for target in self.expr(path, patch.target):
+                if not isinstance(target, ClassTarget | ModuleTarget):
+                    continue
+                at_import = patch.import_time and not is_test
+                everywhere = target.path == path or (
+                    at_import and (isinstance(target, ModuleTarget) or patch.attribute is None)
+                )
+                yield target, patch.attribute, everywhere
 
     def patches(self, target: Target) -> set[str | None]:
         """The attributes that are set on a module or class from outside; None among them for unknown ones."""
+        if self.modules.trace is not None and isinstance(target, ModuleTarget | ClassTarget):
+            self.modules.trace.add(f"@{target.path}")
         return self._patches.get(target, set())
 
     def is_patched(self, path: str, target: Target, name: str) -> bool:
         """Whether a file itself gives a module or class the attribute that it reads, or may do so."""
-        patches = self._local_patches.get((path, target))
+        patches = self._local_patches.get(path, {}).get(target)
         return patches is not None and (name in patches or None in patches)
+
+    # --- what answers depend on ---------------------------------------------------------------------------------
+
+    def facts_of(self, path: str) -> Facts:
+        """The facts of a file that has some."""
+        if self.modules.trace is not None:
+            self.modules.trace.add(path)
+        return self.facts[path]
+
+    def begin(self) -> set[str] | None:
+        """Begins an answer that is to be remembered; ``end`` takes what this returns."""
+        outer = self.modules.trace
+        if outer is not None:
+            self.modules.trace = set()
+        return outer
+
+    def end(self, outer: set[str] | None, *keys: tuple[str, object]) -> None:
+        """Ends an answer. What it depends on is remembered under the keys, and counts for what goes on around it."""
+        inner = self.modules.trace
+        if outer is None or inner is None:
+            return
+        for key in keys:
+            self._dependencies[key] = frozenset(inner)
+        outer |= inner
+        self.modules.trace = outer
+
+    def remembered(self, key: tuple[str, object]) -> None:
+        """A remembered answer is used again."""
+        if self.modules.trace is not None:
+            self.modules.trace |= self._dependencies[key]
 
     # --- imports ---------------------------------------------------------------------------------------------------
 
@@ -113,7 +151,7 @@ class Codebase:
 
     def _own_part(self, path: str, name: str) -> Targets:
         """What a module imports from itself: a submodule (``from . import name``), or what else it has bound."""
-        facts = self.facts[path]
+        facts = self.facts_of(path)
         others = tuple(c for c in facts.names.get(name, ()) if not self._is_from_itself(path, facts, c, name))
         if others:
             return self._bound(path, name, others)
@@ -143,15 +181,21 @@ class Codebase:
                 return NOTHING
             self._open.add(("name", key))
             cycles = self._cycles
+            outer = self.begin()
             found = self._look_up(module, name)
             self._open.discard(("name", key))
             if cycles == self._cycles or not self._open:
                 # An answer found inside a cycle may be partial, so only complete ones are kept.
                 self._names[key] = found
+                self.end(outer, ("name", key))
+            else:
+                self.end(outer)
+        else:
+            self.remembered(("name", key))
         return found
 
     def _look_up(self, module: str, name: str) -> Targets:
-        facts = self.facts.get(module)
+        facts = self.modules.facts_of(module)
         if facts is not None and facts.error is None and name in facts.names:
             return self._bound(module, name, facts.names[name])
         return self._beyond_names(module, name)
@@ -161,7 +205,7 @@ class Codebase:
         inner = self.modules.submodule(module, name)
         if inner is not None:
             return frozenset({ModuleTarget(inner)})
-        facts = self.facts.get(module)
+        facts = self.modules.facts_of(module)
         if not {name, None}.isdisjoint(self.patches(ModuleTarget(module))):
             return UNKNOWN_ONLY
         if facts is None and not module.endswith("/"):
@@ -177,7 +221,7 @@ class Codebase:
 
     def _bound(self, path: str, name: str, candidates: tuple[int, ...]) -> Targets:
         """What the bindings of a name mean; unknown when there are none that say anything."""
-        facts = self.facts[path]
+        facts = self.facts_of(path)
         result = NOTHING
         stars = []
         for candidate in candidates:
@@ -193,7 +237,7 @@ class Codebase:
 
     def _through_stars(self, path: str, name: str, stars: tuple[int, ...]) -> Targets:
         """What star imports bring under a name that nothing else binds; nothing when they don't."""
-        facts = self.facts[path]
+        facts = self.facts_of(path)
         result = NOTHING
         for star in stars:
             item = facts.imports[facts.bindings[star].index]
@@ -210,7 +254,7 @@ class Codebase:
             return NOTHING
         if not isinstance(target, ModuleTarget):
             return UNKNOWN_ONLY
-        facts = self.facts.get(target.path)
+        facts = self.modules.facts_of(target.path)
         if facts is not None and facts.public is not None:
             if name not in facts.public:
                 return NOTHING
@@ -231,14 +275,20 @@ class Codebase:
                 return NOTHING
             self._open.add(("binding", key))
             cycles = self._cycles
+            outer = self.begin()
             found = self._meaning(path, index)
             self._open.discard(("binding", key))
             if cycles == self._cycles or not self._open:
                 self._bindings[key] = found
+                self.end(outer, ("binding", key))
+            else:
+                self.end(outer)
+        else:
+            self.remembered(("binding", key))
         return found
 
     def _meaning(self, path: str, index: int) -> Targets:
-        facts = self.facts[path]
+        facts = self.facts_of(path)
         binding = facts.bindings[index]
         if binding.kind == CLASS:
             return frozenset({ClassTarget(path, binding.index)})
@@ -309,7 +359,7 @@ class Codebase:
     # --- classes ---------------------------------------------------------------------------------------------------
 
     def class_facts(self, target: ClassTarget) -> Class:
-        return self.facts[target.path].classes[target.index]
+        return self.facts_of(target.path).classes[target.index]
 
     def class_name(self, target: ClassTarget) -> str:
         """``package.module.Outer.Inner``"""

@@ -79,8 +79,12 @@ class Enums:
 
     def get(self, target: ClassTarget) -> EnumClass | None:
         """The enum that a class is; None when it is none, or may be none."""
-        if target not in self._known:
+        if target in self._known:
+            self._codebase.remembered(("enum", target))
+        else:
+            outer = self._codebase.begin()
             self._known[target] = self._read(target)
+            self._codebase.end(outer, ("enum", target))
         return self._known[target]
 
     def named(self, name: str) -> list[EnumClass]:

@@ -4,13 +4,13 @@ import codecs
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag
+from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag, SortMode
 
 # Repositories belong to whoever cloned them, not to the user that the site runs as. Nothing of a repository is ever
 # run: no hooks, no filters, no checkout. So libgit2's "who owns this directory" check protects nothing here.
@@ -76,6 +76,7 @@ class GitRepository:
             self._repo = pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH)
         except (pygit2.GitError, ValueError) as error:
             raise GitError("not-a-repository", f"{path} is not a git repository") from error
+        self._listings: dict[str, dict[bytes, tuple[bytes, str]]] = {}
         self._loose = _LooseObjects(_objects_folder(Path(self._repo.path)))
 
     def resolve(self, rev: str = "") -> Commit:
@@ -103,6 +104,71 @@ class GitRepository:
             return bool(self._repo.descendant_of(newer, older))
         except (KeyError, ValueError, pygit2.GitError):
             return False
+
+    def log(self, head: str, known: Iterable[str] = ()) -> list[Commit]:
+        """The commit and all its ancestors, parents before children, without ``known`` ones and their ancestors.
+
+        Commits of one line of development stand together as far as ancestry allows. Raises ``GitError``.
+        """
+        try:
+            self._check(head)
+            walk = self._repo.walk(pygit2.Oid(hex=head), SortMode.TOPOLOGICAL | SortMode.REVERSE)
+            for sha in known:
+                walk.hide(pygit2.Oid(hex=sha))
+            return [_commit(commit) for commit in walk]
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise GitError("corrupt", f"the ancestors of commit {head} can't be read: {error}") from error
+
+    def changes(self, old: str, new: str) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """What differs between the trees of two commits (``old`` may be "": nothing): before and after, by path.
+
+        Raises ``GitError``.
+        """
+        found: dict[str, tuple[Entry | None, Entry | None]] = {}
+        pending: list[tuple[str, str | None, str | None]] = [
+            ("", self._tree_id(old) if old else None, self._tree_id(new))
+        ]
+        while pending:
+            prefix, before_id, after_id = pending.pop()
+            before, after = self._listing(before_id, prefix), self._listing(after_id, prefix)
+            for name in before.keys() | after.keys():
+                was, now = before.get(name), after.get(name)
+                if was == now:
+                    continue
+                path = prefix + name.decode("utf-8", "backslashreplace")
+                folders = (_folder(was), _folder(now))
+                if folders != (None, None):
+                    pending.append((path + "/", *folders))
+                sides = (_entry(path, was), _entry(path, now))
+                if sides != (None, None):
+                    found[path] = sides
+        return found
+
+    def _tree_id(self, commit: str) -> str:
+        try:
+            self._check(commit)
+            return str(self._repo[commit].peel(pygit2.Commit).tree_id)
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise GitError("corrupt", f"commit {commit} can't be read") from error
+
+    def _listing(self, tree: str | None, prefix: str) -> dict[bytes, tuple[bytes, str]]:
+        """What a tree object holds: mode and object id by name. Those read last are remembered."""
+        if tree is None:
+            return {}
+        found = self._listings.get(tree)
+        if found is None:
+            try:
+                self._check(tree)
+                kind, data = self._repo.odb.read(tree)
+            except (KeyError, ValueError, pygit2.GitError) as error:
+                raise GitError("corrupt", f"the directory {prefix or '/'} can't be read") from error
+            if kind != ObjectType.TREE:
+                raise GitError("corrupt", f"the directory {prefix or '/'} is no directory")
+            found = dict(_parsed(data, len(tree) // 2))
+            if len(self._listings) >= _MAX_LISTINGS:
+                self._listings.clear()
+            self._listings[tree] = found
+        return found
 
     def tree(self, commit: str) -> Iterator[Entry]:
         """Every path below a commit's tree, in git's order of each directory. Raises ``GitError``."""
@@ -186,6 +252,31 @@ class GitRepository:
     def _check(self, sha: str) -> None:
         """Raises ``ValueError`` when an object is damaged in a way that libgit2 would hang on."""
         self._loose.read(sha)
+
+
+_TREE = b"40000"
+_MODES = {b"120000": "link", b"160000": "submodule"}
+_MAX_LISTINGS = 20_000
+
+
+def _parsed(data: bytes, width: int) -> Iterator[tuple[bytes, tuple[bytes, str]]]:
+    """The entries of a tree object: name, mode, object id. ``width`` is the length of an id in bytes."""
+    position = 0
+    while position < len(data):
+        blank = data.index(b" ", position)
+        end = data.index(b"\0", blank)
+        yield data[blank + 1 : end], (data[position:blank], data[end + 1 : end + 1 + width].hex())
+        position = end + 1 + width
+
+
+def _folder(side: tuple[bytes, str] | None) -> str | None:
+    return side[1] if side is not None and side[0] == _TREE else None
+
+
+def _entry(path: str, side: tuple[bytes, str] | None) -> Entry | None:
+    if side is None or side[0] == _TREE:
+        return None
+    return Entry(path, side[1], _MODES.get(side[0], "file"))
 
 
 class _LooseObjects:

@@ -7,7 +7,7 @@ project that the file belongs to, from the policy's source roots, and from those
 
 import posixpath
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from audits.engine.builds import Builds
@@ -17,7 +17,7 @@ from audits.engine.policy import Policy
 from audits.engine.roots import Roots
 from audits.engine.targets import UNKNOWN, External, Missing, ModuleTarget, Target
 
-_IMPORTABLE = (".py", ".pyi", ".pyx", ".so", ".pyd")
+IMPORTABLE = (".py", ".pyi", ".pyx", ".so", ".pyd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,17 @@ class Tree:
 
 
 class Modules:
-    """The modules of one tree. Everything is worked out once and remembered."""
+    """The modules of one tree. Everything is worked out once and remembered.
+
+    ``trace``, where somebody sets it, gathers what answers depend on: a path (its facts), ``?stem`` (which file is the
+    module at a stem), ``!path`` (whether a module is known to be ours), ``@path`` (what is set on it from outside),
+    ``builds`` and ``installed``.
+    """
 
     def __init__(self, tree: Tree, policy: Policy) -> None:
         self._facts = tree.facts
         self._policy = policy
-        self._paths = tree.paths
+        self._paths: Collection[str] = tree.paths
         self._builds = Builds(tree.paths, tree.texts, (n for f in tree.facts.values() for n in f.built))
         self._packages: set[str] = set()
         self._with_python: set[str] = set()
@@ -52,15 +57,17 @@ class Modules:
         self._places: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
         self._installed: dict[str, set[str]] = {}
         self._read_installed()
+        self.trace: set[str] | None = None
         self._confirmed: set[str] = set()
-        self._confirm()
+        for path in tree.facts:
+            self._confirmed |= self.confirmed_by(path)
 
     def _read_folders(self) -> None:
         for path in self._paths:
             folder = path[: path.rfind("/") + 1]
             if path.endswith(("/__init__.py", "/__init__.pyi")):
                 self._packages.add(folder)
-            if path.endswith(_IMPORTABLE):
+            if path.endswith(IMPORTABLE):
                 while folder not in self._with_python:
                     self._with_python.add(folder)
                     folder = parent(folder)
@@ -68,15 +75,7 @@ class Modules:
     def _read_installed(self) -> None:
         """What is put into ``sys.modules``, by the folder or file for which it counts."""
         for path, facts in self._facts.items():
-            for name, import_time in facts.installed:
-                if not import_time or (
-                    self._policy.zone(path) is Zone.TEST and not path.endswith("conftest.py")
-                ):
-                    reach = path
-                elif path.endswith("conftest.py"):
-                    reach = path[: path.rfind("/") + 1]
-                else:
-                    reach = ""
+            for reach, name in reach_of_installed(path, facts, self._policy):
                 self._installed.setdefault(reach, set()).add(name)
 
     # --- paths -----------------------------------------------------------------------------------------------------
@@ -98,8 +97,16 @@ class Modules:
         name = path[len(root) :].removesuffix("/").removesuffix(".py").removesuffix("/__init__")
         return "" if name == "__init__" else name.replace("/", ".")
 
+    def facts_of(self, module: str) -> Facts | None:
+        """The facts of a module, None for a folder and for a file that has none."""
+        if self.trace is not None:
+            self.trace.add(module)
+        return self._facts.get(module)
+
     def at(self, stem: str) -> str | None:
         """The module at a path without its suffix; a folder without Python source of its own counts last."""
+        if self.trace is not None:
+            self.trace.add(f"?{stem}")
         for path in (f"{stem}/__init__.py", f"{stem}.py"):
             if path in self._paths:
                 return path
@@ -117,13 +124,17 @@ class Modules:
         folder = _folder_of(module)
         if folder is None:
             return False
-        facts = self._facts.get(module)
+        facts = self.facts_of(module)
         if facts is not None and "__path__" in facts.names:
             return True
+        if self.trace is not None:
+            self.trace.add("builds")
         return self._builds.has(folder + name)
 
     def has_stub(self, module: str) -> bool:
         """Whether a type checker reads something else in a module's place."""
+        if self.trace is not None:
+            self.trace.add("builds")
         return self._builds.has_stub(module)
 
     def find(self, dotted: str, importer: str) -> tuple[str, ...]:
@@ -134,8 +145,10 @@ class Modules:
         roots = self._searched(importer)
         key = (roots, dotted)
         found = self._places.get(key)
+        relative = dotted.replace(".", "/")
+        if found is not None and self.trace is not None:
+            self.trace.update(f"?{root}{relative}" for root in roots)
         if found is None:
-            relative = dotted.replace(".", "/")
             all_found = dict.fromkeys(self.at(root + relative) for root in roots)
             present = [path for path in all_found if path is not None]
             found = self._places[key] = tuple(sorted(present, key=lambda path: path.endswith("/")))
@@ -178,7 +191,7 @@ class Modules:
         """Whether a module may hold a name, going by its own text only."""
         if name == "*" or self.submodule(module, name) is not None:
             return True
-        facts = self._facts.get(module)
+        facts = self.facts_of(module)
         if facts is None:
             return not module.endswith("/")
         return name in facts.names or facts.dynamic or bool(facts.stars) or facts.error is not None
@@ -197,7 +210,7 @@ class Modules:
         return ModuleTarget(module) if module is not None else Missing(dotted)
 
     def _absent(self, module: str, part: str) -> Target:
-        facts = self._facts.get(module)
+        facts = self.facts_of(module)
         if self.has_built_part(module, part) or (facts is None and not module.endswith("/")):
             return UNKNOWN
         if facts is not None and any(not name for name, _ in facts.installed):
@@ -221,6 +234,8 @@ class Modules:
         if found is not None:
             return ModuleTarget(found)
         dotted = self.dotted(stem)
+        if self.trace is not None:
+            self.trace.add("builds")
         if self._builds.has(stem) or self._is_installed(dotted, path):
             return UNKNOWN
         if item.level > 1 and not folder and "" not in self._packages:
@@ -238,6 +253,8 @@ class Modules:
 
     def _is_installed(self, dotted: str, importer: str) -> bool:
         """Whether somebody puts a module, or a package around it, into ``sys.modules`` before it is imported here."""
+        if self.trace is not None:
+            self.trace.add("installed")
         if not self._installed:
             return False
         reaches = ["", importer]
@@ -265,6 +282,8 @@ class Modules:
         # imports of them are seen to arrive.
         if not found.endswith("/") and parent_of(found) in self._roots.stated:
             return True
+        if self.trace is not None:
+            self.trace.add(f"!{found}")
         return found in self._confirmed
 
     def _arrives(self, path: str, item: Import) -> bool:
@@ -281,25 +300,24 @@ class Modules:
             for p in places
         )
 
-    def _confirm(self) -> None:
-        plain: list[tuple[str, str, int]] = []
-        for path, facts in self._facts.items():
-            for index, item in enumerate(facts.imports):
-                if item.level:
-                    continue
-                top = item.module.partition(".")[0]
-                places = self.find(top, path)
-                if not places or places[0] in self._confirmed or top in sys.stdlib_module_names:
-                    continue
-                if self._arrives(path, item):
-                    self._confirmed.add(places[0])
-                elif item.name is None and not _is_itself(places[0], path):
-                    plain.append((places[0], path, index))
-        for found, path, index in plain:
-            if found not in self._confirmed and any(
-                self.may_have(found, name) for name in self._read_through(path, index)
+    def confirmed_by(self, path: str) -> set[str]:
+        """The modules of which a file's imports show that they are ours."""
+        result: set[str] = set()
+        facts = self._facts[path]
+        for index, item in enumerate(facts.imports):
+            if item.level:
+                continue
+            top = item.module.partition(".")[0]
+            places = self.find(top, path)
+            if not places or places[0] in result or top in sys.stdlib_module_names:
+                continue
+            if self._arrives(path, item) or (
+                item.name is None
+                and not _is_itself(places[0], path)
+                and any(self.may_have(places[0], name) for name in self._read_through(path, index))
             ):
-                self._confirmed.add(found)
+                result.add(places[0])
+        return result
 
     def _read_through(self, path: str, index: int) -> Iterator[str]:
         """The first attributes that a file reads of a module that it imports as a whole."""
@@ -312,6 +330,20 @@ class Modules:
         for reference in facts.references:
             if reference.expr.attributes and not bindings.isdisjoint(reference.expr.candidates):
                 yield reference.expr.attributes[0]
+
+
+def reach_of_installed(path: str, facts: Facts, policy: Policy) -> list[tuple[str, str]]:
+    """What a file puts into ``sys.modules``, each with the file or folder for which it counts."""
+    result = []
+    for name, import_time in facts.installed:
+        if not import_time or (policy.zone(path) is Zone.TEST and not path.endswith("conftest.py")):
+            reach = path
+        elif path.endswith("conftest.py"):
+            reach = path[: path.rfind("/") + 1]
+        else:
+            reach = ""
+        result.append((reach, name))
+    return result
 
 
 def parent(folder: str) -> str:

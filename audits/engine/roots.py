@@ -66,6 +66,11 @@ class Roots:
         holding = {root for found in tops.values() for root in found}
         return tuple(sorted((roots & holding) - confused))
 
+    def differing(self, other: "Roots") -> set[str]:
+        """The folders whose projects have other roots than in ``other``."""
+        folders = self._projects.keys() | other._projects.keys()
+        return {f for f in folders if list(self._projects.get(f, ())) != list(other._projects.get(f, ()))}
+
     def around(self, folder: str) -> tuple[str, ...]:
         """The roots of the projects that a folder lies in, the innermost first."""
         found = self._around.get(folder)

@@ -2,46 +2,29 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 
 import msgspec
 import zstandard
 
-from audits.engine.builds import BUILD_FILES
 from audits.engine.codebase import Codebase
 from audits.engine.facts import Facts, decode
 from audits.engine.findings import Finding, Problem, ProblemKind, Progress, Report, Zone, numbered
-from audits.engine.git import Commit, Entry, GitRepository
+from audits.engine.git import Commit, GitRepository
+from audits.engine.listing import FactsStore, Listing
 from audits.engine.modules import Tree
 from audits.engine.parsing import ParsePool
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
-from audits.engine.roots import PROJECT_FILES
 from audits.engine.rules import RULES
 
 # Changes whenever the same tree and policy could give another report.
 ENGINE_VERSION = "2"
 
 
-# The texts that tell where sources lie and what a build makes; larger ones aren't read.
-_TEXTS = BUILD_FILES | PROJECT_FILES
-_TEXT_BYTES = 200_000
-
-
 class Cancelled(Exception):
     """Raised by a progress callback to stop an audit."""
-
-
-class FactsStore(Protocol):
-    """Where encoded facts are kept, by blob id. Losing some only costs time."""
-
-    def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
-        """The encoded facts of those of the blobs that are known."""
-
-    def put_many(self, facts: Mapping[str, bytes]) -> None:
-        """Keeps encoded facts; those already known stay as they are."""
 
 
 def audit(
@@ -69,7 +52,7 @@ def audit(
     clock = _Clock()
     with clock.phase("list"):
         progress(Progress("Listing files", 0, 0))
-        listing = _Listing(repository, commit, policy)
+        listing = Listing(repository, commit, policy)
     with clock.phase("facts"):
         facts, problems = _facts(
             repository, listing.sources, policy, store, workers or os.cpu_count() or 1, progress
@@ -126,51 +109,6 @@ class _Clock:
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 3)
-
-
-class _Listing:
-    """The paths of a tree: what is to be read, what exists beside it, and what can't be looked at."""
-
-    def __init__(self, repository: GitRepository, commit: Commit, policy: Policy) -> None:
-        self.sources: dict[str, str] = {}
-        self.problems: list[Problem] = []
-        self.texts: dict[str, str] = {}
-        paths = set()
-        for entry in repository.tree(commit.sha):
-            if not _is_safe(entry.path):
-                self._problem(
-                    entry, ProblemKind.UNSAFE_PATH, "a name that no honest tree holds; not looked at"
-                )
-                continue
-            paths.add(entry.path)
-            if entry.kind == "submodule":
-                continue
-            is_source = entry.path.endswith(".py") and not policy.excludes(entry.path)
-            if entry.kind == "link":
-                if is_source:
-                    self._problem(
-                        entry,
-                        ProblemKind.LINK,
-                        "a symbolic link; the file it names is looked at in its own place",
-                    )
-            elif is_source:
-                self.sources[entry.path] = entry.sha
-            elif (
-                entry.path.rpartition("/")[2] in _TEXTS
-                and _TEXT_BYTES >= (repository.size(entry.sha) or 0) > 0
-            ):
-                self.texts[entry.path] = (repository.blob(entry.sha) or b"").decode("utf-8", "replace")
-            elif not repository.has(entry.sha):
-                words = "this copy of the repository lacks the file's contents (not Python source, so no rule needs it)"
-                self._problem(entry, ProblemKind.MISSING_OTHER_BLOB, words)
-        self.paths = frozenset(paths)
-
-    def _problem(self, entry: Entry, kind: ProblemKind, words: str) -> None:
-        self.problems.append(Problem(entry.path, kind, words))
-
-
-def _is_safe(path: str) -> bool:
-    return not any(part in {"", ".", ".."} or part.casefold() == ".git" for part in path.split("/"))
 
 
 def _facts(

@@ -134,7 +134,7 @@ class Symbols:
     def _of_binding(self, path: str, name: str, candidate: int) -> Names:
         if candidate == OPAQUE:
             return NONE
-        facts = self._codebase.facts[path]
+        facts = self._codebase.facts_of(path)
         binding = facts.bindings[candidate]
         if binding.kind == CLASS:
             return frozenset({self._codebase.class_name(ClassTarget(path, binding.index))})
@@ -154,7 +154,7 @@ class Symbols:
         if isinstance(module, External):
             return frozenset({f"{module.name}.{name}"})
         if isinstance(module, ModuleTarget):
-            facts = self._codebase.facts.get(module.path)
+            facts = self._codebase.modules.facts_of(module.path)
             if facts is not None and (name in facts.names or facts.stars):
                 return self._defines(module.path, name)
         return NONE
@@ -171,20 +171,25 @@ class Symbols:
         key = (module, name)
         found = self._defined.get(key)
         if found is not None:
+            self._codebase.remembered(("symbol", (id(self), key)))
             return found
         dotted = self._codebase.dotted(module)
         own = frozenset({f"{dotted}.{name}" if dotted else name})
         if key in self._open:
             return own
         self._open.add(key)
+        outer = self._codebase.begin()
         result = own | self._of_targets(self._codebase.name(module, name))
-        facts = self._codebase.facts.get(module)
+        facts = self._codebase.modules.facts_of(module)
         if facts is not None:
             for candidate in facts.names.get(name, facts.stars):
                 result |= self._of_binding(module, name, candidate)
         self._open.discard(key)
-        if not self._open:
+        if self._open:
+            self._codebase.end(outer)
+        else:
             self._defined[key] = result
+            self._codebase.end(outer, ("symbol", (id(self), key)))
         return result
 
     def _of_targets(self, targets: frozenset[Target]) -> Names:

@@ -252,7 +252,7 @@ def test_what_a_broken_rule_would_have_found_stays_open(
         raise KeyError("x")
 
     audited(repository, drifting.second)
-    broken = replace(engine.RULES["missing-member"], check=breaks)
+    broken = replace(engine.RULES["missing-member"], checker=breaks)
     monkeypatch.setitem(engine.RULES, "missing-member", broken)
     audit = audited(repository, drifting.third)
     assert (audit.findings_count, [problem.kind for problem in audit.problems.all()]) == (0, ["rule-failed"])

@@ -99,6 +99,8 @@ def _message(owner: EnumClass, member: str, certain: bool, others: list[Target])
 
 
 def _hint(codebase: Codebase, enums: Enums, owner: EnumClass, member: str) -> str:
+    if not codebase.gives_hints:
+        return ""
     close = nearest(member, owner.members)
     if close:
         return f"Did you mean {close}?"

@@ -93,7 +93,7 @@ def _absent_name(
 def _is_own(codebase: Codebase, path: str, item: Import, target: ModuleTarget) -> bool:
     """Whether the module itself lacks the name: one that re-exports something absent is reported where it imports
     it."""
-    facts = codebase.facts.get(target.path)
+    facts = codebase.modules.facts_of(target.path)
     return facts is None or target.path == path or item.name not in facts.names
 
 
@@ -127,6 +127,8 @@ class _Definitions:
         self._modules: dict[str, list[str]] | None = None
 
     def name_hint(self, name: str, module: str) -> str:
+        if not self._codebase.gives_hints:
+            return ""
         if self._names is None:
             self._names = {}
             for path, facts in sorted(self._codebase.facts.items()):
@@ -147,6 +149,8 @@ class _Definitions:
         return "Nothing in this tree defines that name."
 
     def module_hint(self, name: str) -> str:
+        if not self._codebase.gives_hints:
+            return ""
         if self._modules is None:
             self._modules = {}
             for path in sorted(self._codebase.facts):

@@ -3,19 +3,21 @@
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from django.core.management.base import BaseCommand
 
 from audits.engine.cache import FileFactsStore, MemoryFactsStore, cache_folder
-from audits.engine.findings import ProblemKind, Progress, Report, Severity, Zone
+from audits.engine.findings import ProblemKind, Report, Severity, Zone
 from audits.engine.git import GitError, GitRepository
+from audits.engine.listing import FactsStore
 from audits.engine.policy import PolicyError, parse_policy
 from audits.engine.registry import RegistryError, read_registry
 from audits.engine.report import as_json, as_text
 from audits.engine.rules import RULES
-from audits.engine.run import FactsStore, audit
+from audits.engine.run import audit
 from audits.engine.sarif import as_sarif
+from audits.management.progress import Bar
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_COULD_NOT_AUDIT = 0, 1, 2
 
@@ -66,7 +68,7 @@ class Command(BaseCommand):
         registry: Path | None = options["registry"]
         repository = GitRepository(options["path"].absolute())
         commit = repository.resolve(options["rev"])
-        bar = _Bar(sys.stderr)
+        bar = Bar(sys.stderr)
         try:
             return audit(
                 repository,
@@ -108,26 +110,3 @@ def _exit_status(report: Report, fail_on: Severity) -> int:
     if any(p.kind is ProblemKind.RULE_FAILED for p in report.problems):
         return EXIT_COULD_NOT_AUDIT
     return EXIT_FINDINGS if any(f.severity <= fail_on for f in report.findings) else EXIT_CLEAN
-
-
-class _Bar:
-    """One line of progress, on a terminal only."""
-
-    WIDTH = 30
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._shown = stream.isatty()
-
-    def show(self, progress: Progress) -> None:
-        if not self._shown:
-            return
-        filled = self.WIDTH * progress.done // progress.total if progress.total else 0
-        bar = "#" * filled + "." * (self.WIDTH - filled)
-        self._stream.write(f"\r\033[K[{bar}] {progress.phase} {progress.done:,}/{progress.total:,}")
-        self._stream.flush()
-
-    def clear(self) -> None:
-        if self._shown:
-            self._stream.write("\r\033[K")
-            self._stream.flush()

@@ -1,0 +1,426 @@
+"""Commits -> when each violation was introduced and when it went, exactly, over the whole graph of commits.
+
+The findings at a commit are those of a full audit of its tree. A violation is introduced at a commit that has it when
+no parent has it, and gone at a commit that lacks it when every parent had it; so merges and side branches come out
+right. Its identity is the fingerprint that it was introduced under: rule, subject, path, scope and ordinal, never the
+line. When a commit renames a file, the violations in it keep their identity.
+
+A file that can't be looked at (its contents are missing, it can't be parsed) keeps the violations that it had, and so
+does whatever refers to a definition in such a file: "could not look" is not "gone".
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import xxhash
+import zstandard
+
+from audits.engine.facts import Facts, decode
+from audits.engine.findings import Finding, Progress
+from audits.engine.git import Commit, Entry, GitRepository
+from audits.engine.listing import FactsStore, is_safe, is_text, read_text
+from audits.engine.live import LiveAudit, TreeChange
+from audits.engine.parsing import ParsePool
+from audits.engine.policy import Policy
+from audits.engine.registry import Registry
+from audits.engine.rules import RULES, Rule
+
+UNPARSEABLE = "unparseable"
+# A renamed file keeps its identity when this share of its lines is the same, as git has it.
+SIMILARITY = 0.5
+_MAX_PAIRS = 10_000
+_CHUNK = 2_000
+_MAX_DECODED = 40_000
+
+Counts = Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a commit did to the violations.
+
+    ``introduced`` and ``gone`` are by identity; ``moved`` are those that a renamed file took along, each with its
+    finding at the new place. ``open`` counts violations by (rule, zone) at this commit; ``unseen`` the files that
+    could not be looked at.
+    """
+
+    commit: Commit
+    introduced: tuple[tuple[str, Finding], ...]
+    gone: tuple[str, ...]
+    moved: tuple[tuple[str, Finding], ...]
+    open: Counts
+    unseen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """The findings of a path at a commit, and the identity of each."""
+
+    findings: tuple[Finding, ...]
+    identities: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _State:
+    """The violations at a commit, by path."""
+
+    placed: dict[str, _Placed]
+    open: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def identities(self) -> set[str]:
+        return {identity for placed in self.placed.values() for identity in placed.identities}
+
+
+_NOWHERE = _State({})
+
+
+def history(
+    repository: GitRepository,
+    head: Commit,
+    policy: Policy,
+    store: FactsStore,
+    *,
+    rules: Collection[str] | None = None,
+    since: Sequence[str] = (),
+    workers: int = 2,
+    registry: Registry | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Iterator[Change]:
+    """What each commit up to ``head`` did, parents before children.
+
+    ``since`` are commits whose history is known: it begins after them, and what stands there counts as known under
+    its present fingerprints. ``progress`` may raise to stop. Raises ``GitError`` and ``KeyError`` for an unknown rule.
+    """
+    progress(Progress("Reading commits", 0, 0))
+    commits = repository.log(head.sha, since)
+    chosen = [RULES[name] for name in (RULES if rules is None else sorted(set(rules)))]
+    walk = _Walk(repository, policy, chosen, store, registry)
+    inside = {commit.sha for commit in commits}
+    boundary = sorted({parent for commit in commits for parent in commit.parents} - inside)
+    walk.plan(commits, boundary, progress)
+    walk.parse(workers, progress)
+    yield from walk.follow(commits, boundary, progress)
+
+
+class _Walk:
+    """One walk over commits."""
+
+    def __init__(
+        self,
+        repository: GitRepository,
+        policy: Policy,
+        rules: Collection[Rule],
+        store: FactsStore,
+        registry: Registry | None,
+    ) -> None:
+        self._repository = repository
+        self._policy = policy
+        self._store = store
+        self._live = LiveAudit(policy, rules, registry)
+        self._at = ""  # the commit whose tree the live audit has
+        self._sources: dict[str, str] = {}  # of that tree: Python files, and their blobs
+        self._steps: dict[tuple[str, str], dict[str, tuple[Entry | None, Entry | None]]] = {}
+        self._blobs: dict[str, None] = {}
+        self._decoded: dict[str, Facts | None] = {}
+        self._blind: set[str] = set()
+        self._moved: set[str] = (
+            set()
+        )  # identities that a rename took away from where their fingerprint stands
+
+    # --- what is to be read ------------------------------------------------------------------------------------
+
+    def plan(
+        self, commits: Sequence[Commit], boundary: Sequence[str], progress: Callable[[Progress], None]
+    ) -> None:
+        """Lists what each commit changes beside its first parent, and all blobs that this brings."""
+        for sha in boundary:
+            self._want(self._changes("", sha))
+        for number, commit in enumerate(commits):
+            if number % 200 == 0:
+                progress(Progress("Reading commits", number, len(commits)))
+            parent = commit.parents[0] if commit.parents else ""
+            self._want(self._changes(parent, commit.sha))
+
+    def _changes(self, old: str, new: str) -> dict[str, tuple[Entry | None, Entry | None]]:
+        found = self._steps.get((old, new))
+        if found is None:
+            found = self._repository.changes(old, new)
+            self._steps[old, new] = found
+        return found
+
+    def _want(self, changes: Mapping[str, tuple[Entry | None, Entry | None]]) -> None:
+        for path, (_, now) in changes.items():
+            if now is not None and self._is_source(path, now):
+                self._blobs[now.sha] = None
+
+    def _is_source(self, path: str, entry: Entry) -> bool:
+        return (
+            entry.kind == "file"
+            and path.endswith(".py")
+            and is_safe(path)
+            and not self._policy.excludes(path)
+        )
+
+    def parse(self, workers: int, progress: Callable[[Progress], None]) -> None:
+        """Parses what no facts are known of; facts go to the store, so that another attempt goes on from there."""
+        wanted = list(self._blobs)
+        missing: list[str] = []
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            known = self._store.get_many(chunk).keys()
+            missing += [sha for sha in chunk if sha not in known]
+        done = len(wanted) - len(missing)
+        progress(Progress("Reading and parsing", done, len(wanted)))
+        if not missing:
+            return
+        limits = self._policy.limits
+        with ParsePool(
+            self._repository.path,
+            file_bytes=limits.file_bytes,
+            file_seconds=limits.file_seconds,
+            workers=workers,
+        ) as pool:
+            for outcomes in pool.parse(missing):
+                self._store.put_many({o.sha: o.facts for o in outcomes if not o.problem})
+                self._decoded.update((o.sha, None) for o in outcomes if o.problem)
+                done += len(outcomes)
+                progress(Progress("Reading and parsing", done, len(wanted)))
+
+    # --- from commit to commit ---------------------------------------------------------------------------------
+
+    def follow(
+        self, commits: Sequence[Commit], boundary: Sequence[str], progress: Callable[[Progress], None]
+    ) -> Iterator[Change]:
+        states: dict[str, _State] = {}
+        waiting = Counter(parent for commit in commits for parent in commit.parents)
+        for sha in boundary:
+            self._move(sha)
+            states[sha] = self._state(sha, [], {}, set(self._live.findings))
+        for number, commit in enumerate(commits):
+            progress(Progress("Following commits", number, len(commits)))
+            first = commit.parents[0] if commit.parents else ""
+            renames = self._renames(self._changes(first, commit.sha), states.get(first, _NOWHERE))
+            came_from = self._at
+            judged = self._move(commit.sha)
+            parents = [states[parent] for parent in commit.parents if parent in states]
+            is_next = bool(parents) and came_from == first
+            state = self._state(commit.sha, parents, renames, judged if is_next else None)
+            yield _change(commit, parents, state, len(self._blind))
+            states[commit.sha] = state
+            for parent in commit.parents:
+                waiting[parent] -= 1
+                if not waiting[parent]:
+                    states.pop(parent, None)
+            if first:
+                self._steps.pop((first, commit.sha), None)
+
+    def _move(self, sha: str) -> set[str]:
+        """Brings the live audit to another commit's tree; answers the paths that were judged again or are gone."""
+        changes = self._changes(self._at, sha)
+        added: set[str] = set()
+        removed: set[str] = set()
+        texts: dict[str, str | None] = {}
+        blobs: dict[str, str | None] = {}
+        for path, (was, now) in changes.items():
+            if not is_safe(path):
+                continue
+            if was is None:
+                added.add(path)
+            elif now is None:
+                removed.add(path)
+            if now is not None and self._is_source(path, now):
+                blobs[path] = now.sha
+            elif path in self._sources:
+                blobs[path] = None
+            elif is_text(path):
+                texts[path] = (
+                    read_text(self._repository, now) if now is not None and now.kind == "file" else None
+                )
+        facts = self._facts({sha for sha in blobs.values() if sha is not None})
+        self._take_sources(blobs, facts)
+        found = {path: facts.get(sha) if sha is not None else None for path, sha in blobs.items()}
+        self._at = sha
+        return self._live.change(TreeChange(frozenset(added), frozenset(removed), found, texts))
+
+    def _take_sources(self, blobs: Mapping[str, str | None], facts: Mapping[str, Facts | None]) -> None:
+        for path, sha in blobs.items():
+            self._blind.discard(path)
+            if sha is None:
+                self._sources.pop(path, None)
+                continue
+            self._sources[path] = sha
+            known = facts.get(sha)
+            if known is None or known.error is not None:
+                self._blind.add(path)
+
+    def _facts(self, shas: set[str]) -> dict[str, Facts | None]:
+        unknown = [sha for sha in shas if sha not in self._decoded]
+        if len(self._decoded) > _MAX_DECODED:
+            self._decoded = {
+                sha: known for sha, known in self._decoded.items() if known is None or sha in shas
+            }
+            unknown = [sha for sha in shas if sha not in self._decoded]
+        if unknown:
+            for sha, data in self._store.get_many(unknown).items():
+                try:
+                    self._decoded[sha] = decode(data)
+                except (msgspec.DecodeError, zstandard.ZstdError):
+                    continue
+        return {sha: self._decoded.get(sha) for sha in shas}
+
+    # --- identities ----------------------------------------------------------------------------------------------
+
+    def _state(
+        self, sha: str, parents: Sequence[_State], renames: Mapping[str, str], judged: set[str] | None
+    ) -> _State:
+        """The violations at the commit where the live audit is; ``judged`` are the paths that can differ from the
+        first parent (None: all)."""
+        first = parents[0] if parents else _NOWHERE
+        placed = dict(first.placed)
+        counts = Counter(first.open)
+        paths = judged if judged is not None else self._live.findings.keys() | first.placed.keys()
+        for path in paths:
+            old = first.placed.get(path)
+            new = self._placed(path, sha, parents, renames.get(path))
+            if new == old:
+                continue
+            for side, step in ((old, -1), (new, 1)):
+                for finding in side.findings if side is not None else ():
+                    counts[finding.rule, str(finding.zone)] += step
+            if new is None:
+                placed.pop(path, None)
+            else:
+                placed[path] = new
+        return _State(placed, counts)
+
+    def _placed(
+        self, path: str, sha: str, parents: Sequence[_State], renamed_from: str | None
+    ) -> _Placed | None:
+        findings = self._live.findings.get(path, ())
+        before = [p for parent in parents for p in (parent.placed.get(path),) if p is not None]
+        if renamed_from is not None and parents and (old := parents[0].placed.get(renamed_from)) is not None:
+            before.append(old)
+        if path in self._sources and before:
+            findings = self._with_unseen(path, findings, before[0])
+        if not findings:
+            return None
+        known: dict[tuple[str, str, str, int], str] = {}
+        for side in before:
+            for finding, identity in zip(side.findings, side.identities, strict=True):
+                known.setdefault(_key(finding), identity)
+        identities = tuple(known.get(_key(f)) or self._identity(f, sha) for f in findings)
+        if renamed_from is not None:
+            self._moved.update(i for f, i in zip(findings, identities, strict=True) if i != f.fingerprint)
+        return _Placed(findings, identities)
+
+    def _identity(self, finding: Finding, sha: str) -> str:
+        """The identity of a violation that nobody had before: its fingerprint, unless that moved elsewhere."""
+        if finding.fingerprint not in self._moved:
+            return finding.fingerprint
+        return xxhash.xxh3_128_hexdigest(f"{finding.fingerprint}\0{sha}".encode())
+
+    def _with_unseen(self, path: str, findings: tuple[Finding, ...], before: _Placed) -> tuple[Finding, ...]:
+        """Beside what was found, what was there before and could not be looked at now."""
+        here = path in self._blind
+        kept = tuple(
+            f
+            for f in before.findings
+            if f.path == path
+            and f.rule != UNPARSEABLE
+            and (here or (f.definition is not None and f.definition.path in self._blind))
+        )
+        if not kept:
+            return findings
+        seen = {_key(f) for f in findings}
+        return (*findings, *(f for f in kept if _key(f) not in seen))
+
+    def _renames(
+        self, changes: Mapping[str, tuple[Entry | None, Entry | None]], before: _State
+    ) -> dict[str, str]:
+        """New path -> old path, for files with violations that a commit renames."""
+        lost = {
+            p: was.sha
+            for p, (was, now) in changes.items()
+            if was is not None and now is None and p in before.placed
+        }
+        new = {
+            p: now.sha
+            for p, (was, now) in changes.items()
+            if was is None and now is not None and p.endswith(".py")
+        }
+        if not lost or not new:
+            return {}
+        found: dict[str, str] = {}
+        by_sha: dict[str, list[str]] = {}
+        for path, sha in sorted(new.items()):
+            by_sha.setdefault(sha, []).append(path)
+        for old, sha in sorted(lost.items()):
+            if same := [path for path in by_sha.get(sha, ()) if path not in found]:
+                found[
+                    min(same, key=lambda path: (path.rpartition("/")[2] != old.rpartition("/")[2], path))
+                ] = old
+        lost = {path: sha for path, sha in lost.items() if path not in found.values()}
+        new = {path: sha for path, sha in new.items() if path not in found}
+        if lost and new and len(lost) * len(new) <= _MAX_PAIRS:
+            self._pair_similar(lost, new, found)
+        return found
+
+    def _pair_similar(self, lost: Mapping[str, str], new: Mapping[str, str], found: dict[str, str]) -> None:
+        lines = {
+            sha: Counter((self._repository.blob(sha) or b"").splitlines())
+            for sha in {*lost.values(), *new.values()}
+        }
+        pairs = []
+        for old, old_sha in lost.items():
+            for path, sha in new.items():
+                score = _similarity(lines[old_sha], lines[sha])
+                if score >= SIMILARITY:
+                    pairs.append((-score, old.rpartition("/")[2] != path.rpartition("/")[2], old, path))
+        taken: set[str] = set()
+        for _, _, old, path in sorted(pairs):
+            if old not in taken and path not in found:
+                found[path] = old
+                taken.add(old)
+
+
+def _similarity(one: Counter[bytes], other: Counter[bytes]) -> float:
+    """The share of bytes, in lines, that two texts have in common, of the larger one."""
+    common = sum(len(line) * count for line, count in (one & other).items())
+    largest = max(sum(len(line) * count for line, count in side.items()) for side in (one, other))
+    return common / largest if largest else 1.0
+
+
+def _key(finding: Finding) -> tuple[str, str, str, int]:
+    """What a finding is within its file."""
+    return (finding.rule, finding.subject, finding.scope, finding.ordinal)
+
+
+def _change(commit: Commit, parents: Sequence[_State], state: _State, unseen: int) -> Change:
+    first = parents[0] if parents else _NOWHERE
+    now: dict[str, Finding] = {}
+    was: dict[str, Finding] = {}
+    for side, placed in ((now, state.placed), (was, first.placed)):
+        other = first.placed if side is now else state.placed
+        for path, found in placed.items():
+            if other.get(path) is not found:
+                side.update(zip(found.identities, found.findings, strict=True))
+    others = [parent.identities() for parent in parents[1:]]
+    introduced = [
+        (identity, finding)
+        for identity, finding in now.items()
+        if identity not in was and not any(identity in other for other in others)
+    ]
+    gone = [
+        identity for identity in was if identity not in now and all(identity in other for other in others)
+    ]
+    moved = [(i, finding) for i, finding in now.items() if i in was and was[i].path != finding.path]
+    return Change(
+        commit,
+        tuple(sorted(introduced, key=lambda pair: pair[1].order)),
+        tuple(sorted(gone)),
+        tuple(sorted(moved, key=lambda pair: pair[1].order)),
+        {key: count for key, count in sorted(state.open.items()) if count},
+        unseen,
+    )

@@ -1,0 +1,79 @@
+"""What a commit's tree holds for an audit, and where facts are kept: the input of every audit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from audits.engine.builds import BUILD_FILES
+from audits.engine.findings import Problem, ProblemKind
+from audits.engine.git import Commit, Entry, GitRepository
+from audits.engine.policy import Policy
+from audits.engine.roots import PROJECT_FILES
+
+# The texts that tell where sources lie and what a build makes; larger ones aren't read.
+_TEXTS = BUILD_FILES | PROJECT_FILES
+_TEXT_BYTES = 200_000
+
+
+class FactsStore(Protocol):
+    """Where encoded facts are kept, by blob id. Losing some only costs time."""
+
+    def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
+        """The encoded facts of those of the blobs that are known."""
+
+    def put_many(self, facts: Mapping[str, bytes]) -> None:
+        """Keeps encoded facts; those already known stay as they are."""
+
+
+class Listing:
+    """The paths of a tree: what is to be read, what exists beside it, and what can't be looked at."""
+
+    def __init__(self, repository: GitRepository, commit: Commit, policy: Policy) -> None:
+        self.sources: dict[str, str] = {}
+        self.problems: list[Problem] = []
+        self.texts: dict[str, str] = {}
+        paths = set()
+        for entry in repository.tree(commit.sha):
+            if not is_safe(entry.path):
+                self._problem(
+                    entry, ProblemKind.UNSAFE_PATH, "a name that no honest tree holds; not looked at"
+                )
+                continue
+            paths.add(entry.path)
+            if entry.kind == "submodule":
+                continue
+            is_source = entry.path.endswith(".py") and not policy.excludes(entry.path)
+            if entry.kind == "link":
+                if is_source:
+                    self._problem(
+                        entry,
+                        ProblemKind.LINK,
+                        "a symbolic link; the file it names is looked at in its own place",
+                    )
+            elif is_source:
+                self.sources[entry.path] = entry.sha
+            elif (text := read_text(repository, entry)) is not None:
+                self.texts[entry.path] = text
+            elif not repository.has(entry.sha):
+                words = "this copy of the repository lacks the file's contents (not Python source, so no rule needs it)"
+                self._problem(entry, ProblemKind.MISSING_OTHER_BLOB, words)
+        self.paths = frozenset(paths)
+
+    def _problem(self, entry: Entry, kind: ProblemKind, words: str) -> None:
+        self.problems.append(Problem(entry.path, kind, words))
+
+
+def is_text(path: str) -> bool:
+    """Whether a file's text tells where sources lie or what a build makes."""
+    return path[path.rfind("/") + 1 :] in _TEXTS
+
+
+def read_text(repository: GitRepository, entry: Entry) -> str | None:
+    """The text of such a file; None for any other, and for one that is empty, absent or larger than anybody writes."""
+    if not is_text(entry.path) or not _TEXT_BYTES >= (repository.size(entry.sha) or 0) > 0:
+        return None
+    return (repository.blob(entry.sha) or b"").decode("utf-8", "replace")
+
+
+def is_safe(path: str) -> bool:
+    """Whether a path is one that an honest tree can hold."""
+    return not any(part in {"", ".", ".."} or part.casefold() == ".git" for part in path.split("/"))

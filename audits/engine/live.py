@@ -1,0 +1,419 @@
+"""A codebase that follows its tree from commit to commit, and judges again only what a change can reach.
+
+While a file is judged, the codebase notes what the answers depended on: facts of other modules, which file is the
+module at a stem, what is set on a class from outside. When a commit changes one of these, the files that depended on
+it are judged again; all others keep their findings. A change that other modules can't see (a function's body, a
+comment) reaches nobody else. The result at each commit is that of a full audit; tests compare the two.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+import xxhash
+
+from audits.engine.builds import BUILD_FILES, Builds
+from audits.engine.codebase import Codebase
+from audits.engine.facts import Facts
+from audits.engine.findings import Finding, numbered
+from audits.engine.modules import IMPORTABLE, Modules, parent, reach_of_installed
+from audits.engine.policy import Policy
+from audits.engine.registry import Registry
+from audits.engine.roots import PROJECT_FILES, Roots
+from audits.engine.rules import Rule
+from audits.engine.targets import Target
+
+_ROOT_FILES = PROJECT_FILES | {"conftest.py", "manage.py", "setup.py"}
+# Suffixes of files that stand for modules or that modules are generated from; see ``builds``.
+_BUILT_SUFFIXES = frozenset({"pyi", "pyx", "pxd", "so", "pyd", "c", "cc", "cpp", "rs", "proto", "g4"})
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class TreeChange:
+    """What changes in a tree: paths that come and go, facts by path (None: gone, or can't be looked at), texts."""
+
+    added: frozenset[str]
+    removed: frozenset[str]
+    facts: Mapping[str, Facts | None]
+    texts: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Reach:
+    """Whom a change of the tree's shape reaches: everybody, all files of some folders, or who depends on keys.
+
+    ``is_new`` says that there are other packages or folders with Python now.
+    """
+
+    everything: bool = False
+    is_new: bool = False
+    folders: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+
+
+class _LiveModules(Modules):
+    """Modules of a tree that changes."""
+
+    def __init__(self, facts: dict[str, Facts], policy: Policy) -> None:
+        self.paths: set[str] = set()
+        self._paths = self.paths
+        self.texts: dict[str, str] = {}
+        self._facts = facts
+        self._policy = policy
+        self._builds = Builds((), {}, ())
+        self._packages: set[str] = set()
+        self._with_python: set[str] = set()
+        self._package_files: Counter[str] = Counter()
+        self._python_files: Counter[str] = Counter()
+        self._root_files: set[str] = set()
+        self._roots = Roots(policy.source_roots, (), {}, {}, set(), set())
+        self._naming: list[str] = sorted(self._roots.stated, key=len, reverse=True)
+        self._base: dict[str, str] = {}
+        self._search: dict[str, tuple[str, ...]] = {}
+        self._places: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
+        self._installed: dict[str, set[str]] = {}
+        self._installing: dict[str, list[tuple[str, str]]] = {}
+        self._building: dict[str, tuple[str, ...]] = {}
+        self.trace: set[str] | None = None
+        self._confirmed: set[str] = set()
+
+    def change(self, change: TreeChange) -> _Reach:
+        """Takes a change over; answers whom it reaches by the tree's shape alone. Facts are changed already."""
+        reach = _Reach()
+        for path in change.removed:
+            self.paths.discard(path)
+            self._count(path, -1, reach)
+        for path in change.added:
+            self.paths.add(path)
+            self._count(path, 1, reach)
+        for path, text in change.texts.items():
+            if text is None:
+                self.texts.pop(path, None)
+            else:
+                self.texts[path] = text
+        touched = change.added | change.removed | change.facts.keys() | change.texts.keys()
+        self._renew_installed(change.facts, reach)
+        self._renew_builds(change, touched, reach)
+        if reach.is_new or any(_name(path) in _ROOT_FILES for path in touched):
+            self._renew_roots(reach)
+        self._base.clear()
+        self._search.clear()
+        self._places.clear()
+        return reach
+
+    def set_confirmed(self, confirmed: set[str]) -> None:
+        self._confirmed = confirmed
+
+    def _count(self, path: str, step: int, reach: _Reach) -> None:
+        stem, dot, _ = path.rpartition(".")
+        reach.keys.add(f"?{stem if dot else path}")
+        folder = path[: path.rfind("/") + 1]
+        if _name(path) in _ROOT_FILES:
+            (self._root_files.add if step > 0 else self._root_files.discard)(path)
+        if path.endswith(("/__init__.py", "/__init__.pyi")):
+            reach.keys.add(f"?{folder[:-1]}")
+            if self._turns(self._package_files, folder, step):
+                (self._packages.add if step > 0 else self._packages.discard)(folder)
+                reach.folders.add(folder)
+                reach.is_new = True
+        if path.endswith(IMPORTABLE):
+            while True:
+                if self._turns(self._python_files, folder, step):
+                    (self._with_python.add if step > 0 else self._with_python.discard)(folder)
+                    reach.keys.add(f"?{folder[:-1]}")
+                    reach.is_new = True
+                if not folder:
+                    break
+                folder = parent(folder)
+
+    def _turns(self, counts: Counter[str], key: str, step: int) -> bool:
+        """Counts; answers whether there is something now where nothing was, or the other way round."""
+        before = counts[key]
+        counts[key] = before + step
+        return (before == 0) != (before + step == 0)
+
+    def _renew_installed(self, changed: Iterable[str], reach: _Reach) -> None:
+        is_new = False
+        for path in changed:
+            facts = self._facts.get(path)
+            found = [] if facts is None else reach_of_installed(path, facts, self._policy)
+            if found != self._installing.get(path, []):
+                is_new = True
+                if found:
+                    self._installing[path] = found
+                else:
+                    del self._installing[path]
+        if is_new:
+            self._installed = {}
+            for entries in self._installing.values():
+                for place, name in entries:
+                    self._installed.setdefault(place, set()).add(name)
+            reach.keys.add("installed")
+
+    def _renew_builds(self, change: TreeChange, touched: Collection[str], reach: _Reach) -> None:
+        is_new = any(_name(path) in BUILD_FILES for path in change.texts)
+        for path in change.facts:
+            facts = self._facts.get(path)
+            built = facts.built if facts is not None else ()
+            if built != self._building.get(path, ()):
+                is_new = True
+                self._building[path] = built
+        for path in (*change.added, *change.removed):
+            suffixes = _name(path).split(".")[1:]
+            is_new |= not suffixes or not _BUILT_SUFFIXES.isdisjoint(suffixes)
+        # Folders of tracked files matter where git ignores something.
+        is_new |= bool(self._builds.ignores) and any(
+            path.endswith(".py") and self._builds.may_ignore(path) for path in change.added | change.removed
+        )
+        if is_new:
+            declared = (name for names in self._building.values() for name in names)
+            self._builds = Builds(self.paths, self.texts, declared)
+            reach.keys.add("builds")
+
+    def _renew_roots(self, reach: _Reach) -> None:
+        old = self._roots
+        new = Roots(
+            self._policy.source_roots,
+            sorted(self._root_files),
+            self._facts,
+            self.texts,
+            self._packages,
+            self._with_python,
+        )
+        self._roots = new
+        if (new.stated, new.projects) != (old.stated, old.projects):
+            self._naming = sorted((*new.stated, *new.projects), key=len, reverse=True)
+            reach.everything = True
+        reach.folders |= new.differing(old)
+
+
+def _name(path: str) -> str:
+    return path[path.rfind("/") + 1 :]
+
+
+class _LiveFacts(Codebase):
+    """The codebase of a tree that changes."""
+
+    def __init__(self, facts: dict[str, Facts], policy: Policy, registry: Registry | None) -> None:
+        self.facts = facts
+        self.policy = policy
+        self.registry = registry
+        self.modules = self.shape = _LiveModules(facts, policy)
+        self.gives_hints = False
+        self._dependencies: dict[tuple[str, object], frozenset[str]] = {}
+        self._names = {}
+        self._bindings = {}
+        self._open = set()
+        self._cycles = 0
+        self._patches = {}
+        self._local_patches = {}
+
+    def forget(self) -> None:
+        """Forgets remembered answers: the tree is another one."""
+        self._names.clear()
+        self._bindings.clear()
+        self._dependencies.clear()
+        self.__dict__.pop("_paths_by_name", None)
+
+    def set_patches(
+        self, everywhere: dict[Target, set[str | None]], local: dict[str, dict[Target, set[str | None]]]
+    ) -> None:
+        self._patches = everywhere
+        self._local_patches = local
+
+
+Patch = tuple[Target, str | None, bool]
+
+
+class LiveAudit:
+    """The findings of a tree that changes, by path, each the same object for as long as it isn't judged again."""
+
+    def __init__(self, policy: Policy, rules: Collection[Rule], registry: Registry | None = None) -> None:
+        self.findings: dict[str, tuple[Finding, ...]] = {}
+        self._policy = policy
+        self._rules = rules
+        self._facts: dict[str, Facts] = {}
+        self._codebase = _LiveFacts(self._facts, policy, registry)
+        self._interfaces: dict[str, bytes] = {}
+        self._dependencies: dict[str, frozenset[str]] = {}
+        self._dependents: dict[str, set[str]] = {}
+        self._confirms: dict[str, frozenset[str]] = {}
+        self._confirmed: Counter[str] = Counter()
+        self._patches: dict[str, tuple[Patch, ...]] = {}
+        self._everywhere: dict[Target, set[str | None]] = {}
+        self._local: dict[str, dict[Target, set[str | None]]] = {}
+        self._traces: dict[str, set[str]] = {}
+
+    def change(self, change: TreeChange) -> set[str]:
+        """Takes a change of the tree over; answers the paths that were judged again, and those that are gone."""
+        keys = self._take_facts(change)
+        reach = self._codebase.shape.change(change)
+        dirty = {path for path in change.facts if path in self._facts}
+        if reach.everything:
+            dirty = set(self._facts)
+        elif reach.folders:
+            moved = {p for p in self._facts if any(p.startswith(folder) for folder in reach.folders)}
+            dirty |= moved
+            keys |= moved
+        dirty |= self._depending(keys | reach.keys)
+        self._codebase.forget()
+        gone = {path for path in change.facts if path not in self._facts}
+        dirty |= self._confirm(dirty, gone)
+        dirty |= self._read_patches(dirty, gone)
+        for path in gone:
+            self.findings.pop(path, None)
+            self._note(path, frozenset())
+        self._judge(dirty)
+        return dirty | gone
+
+    def _take_facts(self, change: TreeChange) -> set[str]:
+        """The paths of files in which others can see a change."""
+        keys = set()
+        for path, facts in change.facts.items():
+            interface = b"" if facts is None else _interface(facts)
+            if interface != self._interfaces.get(path, b""):
+                keys.add(path)
+            if facts is None:
+                self._facts.pop(path, None)
+                self._interfaces.pop(path, None)
+            else:
+                self._facts[path] = facts
+                self._interfaces[path] = interface
+        return keys
+
+    def _depending(self, keys: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        for key in keys:
+            found |= self._dependents.get(key, set())
+        return found & self._facts.keys()
+
+    def _note(self, path: str, dependencies: frozenset[str]) -> None:
+        before = self._dependencies.pop(path, frozenset())
+        for key in before - dependencies:
+            known = self._dependents[key]
+            known.discard(path)
+            if not known:
+                del self._dependents[key]
+        for key in dependencies - before:
+            self._dependents.setdefault(key, set()).add(path)
+        if dependencies:
+            self._dependencies[path] = dependencies
+
+    def _confirm(self, dirty: set[str], gone: set[str]) -> set[str]:
+        """Brings up to date which modules are known to be ours; answers whom that reaches."""
+        modules = self._codebase.modules
+        flips: set[str] = set()
+        for path in dirty | gone:
+            found: frozenset[str] = frozenset()
+            if path in self._facts:
+                modules.trace = set()
+                found = frozenset(modules.confirmed_by(path))
+                self._traces[path] = modules.trace
+            before = self._confirms.pop(path, frozenset())
+            if found:
+                self._confirms[path] = found
+            for place in before - found:
+                self._confirmed[place] -= 1
+                if not self._confirmed[place]:
+                    flips.symmetric_difference_update({place})
+            for place in found - before:
+                self._confirmed[place] += 1
+                if self._confirmed[place] == 1:
+                    flips.symmetric_difference_update({place})
+        modules.trace = None
+        if not flips:
+            return set()
+        self._codebase.shape.set_confirmed({place for place, count in self._confirmed.items() if count})
+        reached = self._depending(f"!{place}" for place in flips)
+        for path in reached - dirty:
+            modules.trace = set()
+            modules.confirmed_by(path)
+            self._traces[path] = modules.trace
+        modules.trace = None
+        return reached
+
+    def _read_patches(self, dirty: set[str], gone: set[str]) -> set[str]:
+        """Brings up to date what is set from outside on what; answers whom that reaches."""
+        codebase = self._codebase
+        changed: set[Target] = set()
+        is_new = False
+        codebase.set_patches({}, {})
+        for path in sorted(dirty | gone):
+            facts = self._facts.get(path)
+            before = self._patches.get(path, ())
+            if not before and (facts is None or not facts.patches):
+                continue
+            trace: set[str] = set()
+            codebase.modules.trace = trace
+            found = tuple(codebase.patches_of(path)) if facts is not None else ()
+            codebase.modules.trace = None
+            if facts is not None:
+                self._traces[path] |= trace
+            if found != before:
+                is_new = True
+                changed |= {target for target, _, everywhere in set(before) ^ set(found) if everywhere}
+                self._patches[path] = found
+        if is_new:
+            self._gather_patches()
+        codebase.set_patches(self._everywhere, self._local)
+        codebase.forget()  # looked up without knowing the patches
+        reached = self._depending(f"@{target.path}" for target in changed) - dirty  # type: ignore[union-attr]
+        for path in reached:
+            codebase.modules.trace = set()
+            codebase.modules.confirmed_by(path)
+            self._traces[path] = codebase.modules.trace
+        codebase.modules.trace = None
+        return reached
+
+    def _gather_patches(self) -> None:
+        self._everywhere, self._local = {}, {}
+        for path, patches in self._patches.items():
+            for target, attribute, everywhere in patches:
+                known = self._everywhere if everywhere else self._local.setdefault(path, {})
+                known.setdefault(target, set()).add(attribute)
+
+    def _judge(self, dirty: set[str]) -> None:
+        codebase = self._codebase
+        checks = [rule.checker(codebase) for rule in self._rules]
+        for path in sorted(dirty):
+            codebase.modules.trace = trace = self._traces.pop(path, set())
+            found = numbered([finding for check in checks for finding in check(path)])
+            codebase.modules.trace = None
+            self._note(path, frozenset(trace))
+            if not found:
+                self.findings.pop(path, None)
+            elif found != self.findings.get(path):
+                self.findings[path] = found
+        self._traces.clear()
+
+
+def _interface(facts: Facts) -> bytes:
+    """A digest of what other modules can see of a file: its names and what they are bound to, not where they stand."""
+    visible = (
+        facts.error is None,
+        facts.bindings,
+        [(item.level, item.module, item.name) for item in facts.imports],
+        [
+            (
+                c.qualname,
+                c.bases,
+                c.metaclass,
+                c.decorators,
+                sorted(c.names.items()),
+                c.values,
+                c.ignored,
+                c.dynamic,
+            )
+            for c in facts.classes
+        ],
+        sorted(facts.names.items()),
+        facts.stars,
+        facts.public,
+        facts.dynamic,
+        facts.installed,
+        facts.built,
+    )
+    return xxhash.xxh3_128_digest(_encoder.encode(visible))
