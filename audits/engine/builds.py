@@ -64,6 +64,23 @@ class Builds:
                 )
         self._sources.add(f"{stem}.{suffixes[-1]}")
 
+    def answers_like(self, other: "Builds") -> bool:
+        """Whether another answers every question in the same way."""
+        return self._decisive() == other._decisive()
+
+    def _decisive(self) -> tuple[object, ...]:
+        generated = {f".{suffix}" for _, suffix in _GENERATED}
+        return (
+            self._stems,
+            self._opaque,
+            self._stubs,
+            self._stubbed,
+            self._declared,
+            {source for source in self._sources if source[source.rfind(".") :] in generated},
+            [(base, ignore.text) for base, ignore in self._ignored],
+            {folder for folder in self._tracked if self.may_ignore(f"{folder}/")},
+        )
+
     @property
     def ignores(self) -> bool:
         """Whether git ignores anything here."""
@@ -107,6 +124,7 @@ class _Ignore:
     """The patterns of one ``.gitignore``, for paths below its folder."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self._patterns: list[tuple[re.Pattern[str], bool, bool]] = []
         for line in text.splitlines()[:_MAX_PATTERNS]:
             glob = re.sub(r"(?<!\\) +$", "", line)

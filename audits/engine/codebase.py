@@ -108,12 +108,6 @@ class Codebase:
 
     # --- what answers depend on ---------------------------------------------------------------------------------
 
-    def facts_of(self, path: str) -> Facts:
-        """The facts of a file that has some."""
-        if self.modules.trace is not None:
-            self.modules.trace.add(path)
-        return self.facts[path]
-
     def begin(self) -> set[str] | None:
         """Begins an answer that is to be remembered; ``end`` takes what this returns."""
         outer = self.modules.trace
@@ -151,7 +145,9 @@ class Codebase:
 
     def _own_part(self, path: str, name: str) -> Targets:
         """What a module imports from itself: a submodule (``from . import name``), or what else it has bound."""
-        facts = self.facts_of(path)
+        facts = self.facts[path]
+        if self.modules.trace is not None:
+            self.modules.trace.add(f"{path}:{name}")
         others = tuple(c for c in facts.names.get(name, ()) if not self._is_from_itself(path, facts, c, name))
         if others:
             return self._bound(path, name, others)
@@ -195,7 +191,7 @@ class Codebase:
         return found
 
     def _look_up(self, module: str, name: str) -> Targets:
-        facts = self.modules.facts_of(module)
+        facts = self.modules.facts_of(module, name)
         if facts is not None and facts.error is None and name in facts.names:
             return self._bound(module, name, facts.names[name])
         return self._beyond_names(module, name)
@@ -221,7 +217,7 @@ class Codebase:
 
     def _bound(self, path: str, name: str, candidates: tuple[int, ...]) -> Targets:
         """What the bindings of a name mean; unknown when there are none that say anything."""
-        facts = self.facts_of(path)
+        facts = self.facts[path]
         result = NOTHING
         stars = []
         for candidate in candidates:
@@ -237,7 +233,7 @@ class Codebase:
 
     def _through_stars(self, path: str, name: str, stars: tuple[int, ...]) -> Targets:
         """What star imports bring under a name that nothing else binds; nothing when they don't."""
-        facts = self.facts_of(path)
+        facts = self.facts[path]
         result = NOTHING
         for star in stars:
             item = facts.imports[facts.bindings[star].index]
@@ -288,7 +284,7 @@ class Codebase:
         return found
 
     def _meaning(self, path: str, index: int) -> Targets:
-        facts = self.facts_of(path)
+        facts = self.facts[path]
         binding = facts.bindings[index]
         if binding.kind == CLASS:
             return frozenset({ClassTarget(path, binding.index)})
@@ -359,7 +355,9 @@ class Codebase:
     # --- classes ---------------------------------------------------------------------------------------------------
 
     def class_facts(self, target: ClassTarget) -> Class:
-        return self.facts_of(target.path).classes[target.index]
+        if self.modules.trace is not None:
+            self.modules.trace.add(f"{target.path}#{target.index}")
+        return self.facts[target.path].classes[target.index]
 
     def class_name(self, target: ClassTarget) -> str:
         """``package.module.Outer.Inner``"""

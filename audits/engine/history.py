@@ -94,7 +94,7 @@ def history(
     its present fingerprints. ``progress`` may raise to stop. Raises ``GitError`` and ``KeyError`` for an unknown rule.
     """
     progress(Progress("Reading commits", 0, 0))
-    commits = repository.log(head.sha, since)
+    commits = _in_lines(repository.log(head.sha, since))
     chosen = [RULES[name] for name in (RULES if rules is None else sorted(set(rules)))]
     walk = _Walk(repository, policy, chosen, store, registry)
     inside = {commit.sha for commit in commits}
@@ -102,6 +102,29 @@ def history(
     walk.plan(commits, boundary, progress)
     walk.parse(workers, progress)
     yield from walk.follow(commits, boundary, progress)
+
+
+def _in_lines(commits: Sequence[Commit]) -> list[Commit]:
+    """Parents before children, and each commit right after its first parent where that is possible: then the tree of
+    one is near the tree of the one before."""
+    inside = {commit.sha: commit for commit in commits}
+    waiting = {c.sha: sum(parent in inside for parent in dict.fromkeys(c.parents)) for c in commits}
+    children: dict[str, list[Commit]] = {}
+    for commit in commits:
+        for parent in dict.fromkeys(commit.parents):
+            children.setdefault(parent, []).append(commit)
+    ready = [commit for commit in reversed(commits) if not waiting[commit.sha]]
+    result = []
+    while ready:
+        commit = ready.pop()
+        result.append(commit)
+        freed = []
+        for child in children.get(commit.sha, ()):
+            waiting[child.sha] -= 1
+            if not waiting[child.sha]:
+                freed.append(child)
+        ready += sorted(freed, key=lambda child: child.parents[0] == commit.sha)
+    return result
 
 
 class _Walk:

@@ -7,7 +7,7 @@ comment) reaches nobody else. The result at each commit is that of a full audit;
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,7 +15,7 @@ import xxhash
 
 from audits.engine.builds import BUILD_FILES, Builds
 from audits.engine.codebase import Codebase
-from audits.engine.facts import Facts
+from audits.engine.facts import ALIAS, CLASS, OPAQUE, Class, Expr, Facts
 from audits.engine.findings import Finding, numbered
 from audits.engine.modules import IMPORTABLE, Modules, parent, reach_of_installed
 from audits.engine.policy import Policy
@@ -170,8 +170,10 @@ class _LiveModules(Modules):
         )
         if is_new:
             declared = (name for names in self._building.values() for name in names)
+            before = self._builds
             self._builds = Builds(self.paths, self.texts, declared)
-            reach.keys.add("builds")
+            if not self._builds.answers_like(before):
+                reach.keys.add("builds")
 
     def _renew_roots(self, reach: _Reach) -> None:
         old = self._roots
@@ -275,7 +277,7 @@ class LiveAudit:
         for path, facts in change.facts.items():
             interface = b"" if facts is None else _interface(facts)
             if interface != self._interfaces.get(path, b""):
-                keys.add(path)
+                keys.update(_differing(path, self._facts.get(path), facts))
             if facts is None:
                 self._facts.pop(path, None)
                 self._interfaces.pop(path, None)
@@ -393,27 +395,99 @@ class LiveAudit:
 def _interface(facts: Facts) -> bytes:
     """A digest of what other modules can see of a file: its names and what they are bound to, not where they stand."""
     visible = (
-        facts.error is None,
+        _whole(facts),
         facts.bindings,
         [(item.level, item.module, item.name) for item in facts.imports],
-        [
-            (
-                c.qualname,
-                c.bases,
-                c.metaclass,
-                c.decorators,
-                sorted(c.names.items()),
-                c.values,
-                c.ignored,
-                c.dynamic,
-            )
-            for c in facts.classes
-        ],
+        [_seen_class(c) for c in facts.classes],
         sorted(facts.names.items()),
-        facts.stars,
+    )
+    return xxhash.xxh3_128_digest(_encoder.encode(visible))
+
+
+def _whole(facts: Facts) -> tuple[object, ...]:
+    """What others see of a file without asking for a name."""
+    stars = [facts.imports[facts.bindings[star].index] for star in facts.stars]
+    return (
+        facts.error is None,
+        tuple((item.level, item.module) for item in stars),
         facts.public,
         facts.dynamic,
         facts.installed,
         facts.built,
+        tuple(name in facts.names for name in ("__all__", "__getattr__", "__path__")),
     )
-    return xxhash.xxh3_128_digest(_encoder.encode(visible))
+
+
+def _seen_class(cls: Class) -> tuple[object, ...]:
+    return (
+        cls.qualname,
+        cls.bases,
+        cls.metaclass,
+        cls.decorators,
+        sorted(cls.names.items()),
+        cls.values,
+        cls.ignored,
+        cls.dynamic,
+    )
+
+
+def _differing(path: str, old: Facts | None, new: Facts | None) -> Iterator[str]:
+    """The keys of what others see differently in a file. Whoever asks for a name asks for the whole as well."""
+    if old is None or new is None or _whole(old) != _whole(new):
+        yield path
+        return
+    before, after = _Meanings(old), _Meanings(new)
+    for name in old.names.keys() | new.names.keys():
+        if before.name(name) != after.name(name):
+            yield f"{path}:{name}"
+    for index in range(max(len(old.classes), len(new.classes))):
+        if before.cls(index) != after.cls(index):
+            yield f"{path}#{index}"
+
+
+class _Meanings:
+    """What names and classes of a file are, without the numbers that its facts give to imports and bindings."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._known: dict[int, object] = {}
+
+    def name(self, name: str) -> object:
+        candidates = self._facts.names.get(name)
+        return None if candidates is None else self._candidates(candidates)
+
+    def cls(self, index: int) -> object:
+        if index >= len(self._facts.classes):
+            return None
+        cls = self._facts.classes[index]
+        return (
+            cls.qualname,
+            tuple(self._expr(base) for base in cls.bases),
+            self._expr(cls.metaclass),
+            tuple(self._expr(decorator) for decorator in cls.decorators),
+            {name: self._candidates(candidates) for name, candidates in cls.names.items()},
+            cls.values,
+            cls.ignored,
+            cls.dynamic,
+        )
+
+    def _candidates(self, candidates: Iterable[int]) -> list[object]:
+        return sorted((self._binding(c) for c in candidates), key=repr)
+
+    def _binding(self, index: int) -> object:
+        if index == OPAQUE:
+            return OPAQUE
+        if index not in self._known:
+            self._known[index] = "…"  # an alias that leads round in a circle
+            binding = self._facts.bindings[index]
+            found: object = binding.index
+            if binding.kind == ALIAS:
+                found = self._expr(binding.value)
+            elif binding.kind != CLASS:
+                item = self._facts.imports[binding.index]
+                found = (item.level, item.module, item.name)
+            self._known[index] = (binding.kind, found)
+        return self._known[index]
+
+    def _expr(self, expr: Expr | None) -> object:
+        return None if expr is None else (expr.root, expr.attributes, self._candidates(expr.candidates))

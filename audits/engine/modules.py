@@ -35,9 +35,10 @@ class Tree:
 class Modules:
     """The modules of one tree. Everything is worked out once and remembered.
 
-    ``trace``, where somebody sets it, gathers what answers depend on: a path (its facts), ``?stem`` (which file is the
+    ``trace``, where somebody sets it, gathers what answers depend on: ``path`` (what a file is as a whole),
+    ``path:name`` (what a name of it is bound to), ``path#index`` (one of its classes), ``?stem`` (which file is the
     module at a stem), ``!path`` (whether a module is known to be ours), ``@path`` (what is set on it from outside),
-    ``builds`` and ``installed``.
+    ``builds`` and ``installed``. What a file asks of itself isn't gathered.
     """
 
     def __init__(self, tree: Tree, policy: Policy) -> None:
@@ -97,10 +98,13 @@ class Modules:
         name = path[len(root) :].removesuffix("/").removesuffix(".py").removesuffix("/__init__")
         return "" if name == "__init__" else name.replace("/", ".")
 
-    def facts_of(self, module: str) -> Facts | None:
-        """The facts of a module, None for a folder and for a file that has none."""
+    def facts_of(self, module: str, name: str = "") -> Facts | None:
+        """The facts of a module, None for a folder and for a file that has none; ``name`` is what is looked up in
+        its names."""
         if self.trace is not None:
             self.trace.add(module)
+            if name:
+                self.trace.add(f"{module}:{name}")
         return self._facts.get(module)
 
     def at(self, stem: str) -> str | None:
@@ -191,7 +195,7 @@ class Modules:
         """Whether a module may hold a name, going by its own text only."""
         if name == "*" or self.submodule(module, name) is not None:
             return True
-        facts = self.facts_of(module)
+        facts = self.facts_of(module, name)
         if facts is None:
             return not module.endswith("/")
         return name in facts.names or facts.dynamic or bool(facts.stars) or facts.error is not None

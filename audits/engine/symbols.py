@@ -134,7 +134,7 @@ class Symbols:
     def _of_binding(self, path: str, name: str, candidate: int) -> Names:
         if candidate == OPAQUE:
             return NONE
-        facts = self._codebase.facts_of(path)
+        facts = self._codebase.facts[path]
         binding = facts.bindings[candidate]
         if binding.kind == CLASS:
             return frozenset({self._codebase.class_name(ClassTarget(path, binding.index))})
@@ -154,7 +154,7 @@ class Symbols:
         if isinstance(module, External):
             return frozenset({f"{module.name}.{name}"})
         if isinstance(module, ModuleTarget):
-            facts = self._codebase.modules.facts_of(module.path)
+            facts = self._codebase.modules.facts_of(module.path, name)
             if facts is not None and (name in facts.names or facts.stars):
                 return self._defines(module.path, name)
         return NONE
@@ -180,7 +180,7 @@ class Symbols:
         self._open.add(key)
         outer = self._codebase.begin()
         result = own | self._of_targets(self._codebase.name(module, name))
-        facts = self._codebase.modules.facts_of(module)
+        facts = self._codebase.modules.facts_of(module, name)
         if facts is not None:
             for candidate in facts.names.get(name, facts.stars):
                 result |= self._of_binding(module, name, candidate)
