@@ -1,0 +1,280 @@
+"""History follows commits and says at each what a full audit of its tree says; lives begin and end where they do."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audits.engine.cache import MemoryFactsStore
+from audits.engine.findings import Progress
+from audits.engine.git import GitRepository
+from audits.engine.history import Change, history
+from audits.engine.policy import parse_policy
+from audits.engine.run import audit
+from tests.samples import commit_tree, init_repository
+
+POLICY = """
+version = 1
+[[unique]]
+symbol = "pkg.a.Kind"
+[[forbidden]]
+symbol = "uuid.uuid4"
+[[deprecated]]
+old = "pkg.b"
+[[family]]
+name = "kinds"
+pattern = '.*Kind'
+owners = ["pkg.a.Kind"]
+[[base]]
+base = "pkg.a.Kind"
+classes = "Test.*"
+"""
+KIND = "import enum\nclass Kind(enum.Enum):\n    RED = 1\n"
+USE = "from kinds import Kind\ndef paint():\n    return Kind.{}\n"
+WHEN = 1_700_000_000
+
+
+class Story:
+    """A repository that a test writes, commit by commit."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = init_repository(path)
+        self.count = 0
+
+    def commit(self, files: Mapping[str, str], parents: Sequence[str] = ()) -> str:
+        self.count += 1
+        when = WHEN + 60 * self.count
+        return commit_tree(self.path, dict(files), f"Commit {self.count}", when, list(parents))
+
+    def changes(self, head: str, since: Sequence[str] = (), policy: str = "") -> dict[str, Change]:
+        repository = GitRepository(self.path)
+        found = history(
+            repository,
+            repository.resolve(head),
+            parse_policy(policy),
+            MemoryFactsStore(),
+            since=since,
+            workers=1,
+        )
+        return {change.commit.sha: change for change in found}
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
+    return Story(tmp_path / "repository")
+
+
+def said(change: Change) -> tuple[list[str], int]:
+    """The subjects that a commit introduced, and how many violations it removed."""
+    return [finding.subject for _, finding in change.introduced], len(change.gone)
+
+
+def test_a_life_begins_and_ends_at_its_commits(story: Story) -> None:
+    clean = {"kinds.py": KIND, "use.py": USE.format("RED")}
+    one = story.commit(clean)
+    two = story.commit({**clean, "use.py": USE.format("BLUE")}, [one])
+    three = story.commit({**clean, "use.py": "# moved down\n" + USE.format("BLUE")}, [two])
+    four = story.commit({**clean, "kinds.py": KIND + "    BLUE = 2\n", "use.py": USE.format("BLUE")}, [three])
+    changes = story.changes(four)
+    assert [said(changes[c]) for c in (one, two, three, four)] == [
+        ([], 0),
+        (["kinds.Kind.BLUE"], 0),
+        ([], 0),
+        ([], 1),
+    ]
+    assert [sum(changes[c].open.values()) for c in (one, two, three, four)] == [0, 1, 1, 0]
+
+
+def test_merges_introduce_nothing_that_a_parent_has(story: Story) -> None:
+    clean = {"kinds.py": KIND, "use.py": USE.format("RED")}
+    broken = {**clean, "use.py": USE.format("BLUE")}
+    root = story.commit(clean)
+    side = story.commit(broken, [root])
+    main = story.commit({**clean, "other.py": "x = 1\n"}, [root])
+    merge = story.commit({**broken, "other.py": "x = 1\n"}, [main, side])
+    mended = story.commit(clean, [side])
+    last = story.commit({**clean, "other.py": "x = 1\n"}, [merge, mended])
+    changes = story.changes(last)
+    assert said(changes[side]) == (["kinds.Kind.BLUE"], 0)
+    assert said(changes[merge]) == ([], 0)
+    assert said(changes[mended]) == ([], 1)
+    assert said(changes[last]) == ([], 0), "it had gone on one side before"
+
+
+def test_a_violation_that_every_parent_has_goes_with_the_merge(story: Story) -> None:
+    broken = {"kinds.py": KIND, "use.py": USE.format("BLUE")}
+    root = story.commit(broken)
+    one, two = story.commit({**broken, "a.py": ""}, [root]), story.commit({**broken, "b.py": ""}, [root])
+    merge = story.commit({"kinds.py": KIND, "a.py": "", "b.py": ""}, [one, two])
+    assert said(story.changes(merge)[merge]) == ([], 1)
+
+
+def test_what_was_introduced_on_two_branches_has_two_beginnings(story: Story) -> None:
+    clean = {"kinds.py": KIND}
+    broken = {**clean, "use.py": USE.format("BLUE")}
+    root = story.commit(clean)
+    one, two = story.commit(broken, [root]), story.commit({**broken, "b.py": ""}, [root])
+    merge = story.commit({**broken, "b.py": ""}, [one, two])
+    changes = story.changes(merge)
+    assert [said(changes[c])[0] for c in (one, two, merge)] == [["kinds.Kind.BLUE"], ["kinds.Kind.BLUE"], []]
+    assert changes[one].introduced[0][0] == changes[two].introduced[0][0]
+
+
+def test_a_renamed_file_takes_its_violations_along(story: Story) -> None:
+    text = USE.format("BLUE") + "".join(f"# line {n}\n" for n in range(20))
+    one = story.commit({"kinds.py": KIND, "use.py": text})
+    two = story.commit({"kinds.py": KIND, "moved/use.py": text}, [one])
+    three = story.commit({"kinds.py": KIND, "moved/again.py": text + "# edited\n"}, [two])
+    four = story.commit({"kinds.py": KIND, "moved/again.py": "x = 1\n"}, [three])
+    changes = story.changes(four)
+    identity = changes[one].introduced[0][0]
+    for commit, path in ((two, "moved/use.py"), (three, "moved/again.py")):
+        assert said(changes[commit]) == ([], 0)
+        assert [(i, f.path) for i, f in changes[commit].moved] == [(identity, path)]
+    assert changes[four].gone == (identity,)
+
+
+def test_another_file_where_a_renamed_one_stood_gets_identities_of_its_own(story: Story) -> None:
+    text = USE.format("BLUE")
+    one = story.commit({"kinds.py": KIND, "use.py": text})
+    two = story.commit({"kinds.py": KIND, "old.py": text}, [one])
+    three = story.commit({"kinds.py": KIND, "old.py": text, "use.py": text}, [two])
+    changes = story.changes(three)
+    (identity, _), (other, finding) = changes[one].introduced[0], changes[three].introduced[0]
+    assert identity != other and finding.path == "use.py"
+    assert sum(changes[three].open.values()) == 2
+
+
+def test_what_cannot_be_looked_at_is_not_gone(story: Story) -> None:
+    broken = {"kinds.py": KIND, "use.py": USE.format("BLUE")}
+    one = story.commit(broken)
+    two = story.commit({**broken, "use.py": "def (:\n"}, [one])
+    three = story.commit({**broken, "kinds.py": "class (:\n"}, [two])
+    four = story.commit(broken, [three])
+    changes = story.changes(four)
+    assert said(changes[two]) == (["use"], 0) and changes[two].unseen == 1
+    assert said(changes[three]) == (["kinds"], 1), (
+        "the syntax error of use.py is gone, the member still missing"
+    )
+    assert said(changes[four]) == ([], 1)
+    assert sum(changes[four].open.values()) == 1
+
+
+def test_new_commits_extend_what_is_known(story: Story) -> None:
+    clean = {"kinds.py": KIND, "use.py": USE.format("RED")}
+    root = story.commit(clean)
+    known = story.commit({**clean, "use.py": USE.format("BLUE")}, [root])
+    from_root = story.commit({**clean, "more.py": USE.format("GREEN")}, [root])
+    merge = story.commit(
+        {**clean, "more.py": USE.format("GREEN"), "use.py": USE.format("BLUE")}, [known, from_root]
+    )
+    changes = story.changes(merge, since=[known])
+    assert [said(changes[c]) for c in (from_root, merge)] == [(["kinds.Kind.GREEN"], 0), ([], 0)]
+    assert list(changes) == [from_root, merge]
+    everything = story.changes(merge)
+    assert changes[merge].open == everything[merge].open
+
+
+def test_progress_is_told_and_can_stop_it(story: Story) -> None:
+    head = story.commit({"kinds.py": KIND})
+    repository = GitRepository(story.path)
+    phases: list[str] = []
+
+    def show(progress: Progress) -> None:
+        phases.append(progress.phase)
+        if progress.phase == "Following commits":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(
+            history(
+                repository,
+                repository.resolve(head),
+                parse_policy(""),
+                MemoryFactsStore(),
+                workers=1,
+                progress=show,
+            )
+        )
+    assert list(dict.fromkeys(phases)) == ["Reading commits", "Reading and parsing", "Following commits"]
+
+
+# --- at every commit of any story: what a full audit says -------------------------------------------------------
+
+MODULES = (
+    "pkg/__init__.py",
+    "pkg/a.py",
+    "pkg/b.py",
+    "pkg/sub/__init__.py",
+    "pkg/sub/c.py",
+    "use.py",
+    "tests/test_x.py",
+)
+TEXTS = (
+    KIND,
+    KIND + "    BLUE = 2\n",
+    "from pkg.a import Kind\nKind.BLUE\n",
+    "from pkg.b import *\nKind.GREEN\n",
+    "from .a import Kind\n",
+    "from . import a, b\nb.Kind.BLUE\n",
+    "from pkg import Kind, a\na.Kind.BLUE; Kind['GREEN']\n",
+    "import pkg.a as m\nfrom uuid import uuid4\nm.Kind.RED, m.Nothing, uuid4()\nm.Kind.BLUE = 3\n",
+    "from pkg.sub.c import Kind\nfrom pkg.sub import c, d\nclass TestIt(Kind): pass\n",
+    "try:\n    from pkg.a import Kind\nexcept ImportError:\n    from pkg.b import Kind\nKind.BLUE\n",
+    "from pkg.b import Kind as K\nKind = K\n__all__ = ['Kind']\n",
+    "def __getattr__(name): return 1\n",
+    "import sys\nsys.modules['pkg.b'] = None\n",
+    "import use\nuse.Kind.BLUE\nimport pkg.b.deep\n",
+    "class OwnKind: pass\n",
+    "class (:\n",
+    "",
+)
+TREES = st.dictionaries(st.sampled_from(MODULES), st.sampled_from(TEXTS), min_size=1)
+OTHERS = st.dictionaries(
+    st.sampled_from(["pyproject.toml", "pkg/.gitignore", "pkg/b.pyi", "Makefile"]),
+    st.sampled_from(["", "b.py\n", "[tool.pytest.ini_options]\npythonpath = ['pkg']\n"]),
+    max_size=1,
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data(), trees=st.lists(st.tuples(TREES, OTHERS), min_size=2, max_size=7))
+def test_each_commit_says_what_a_full_audit_of_it_says(
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    trees: list[tuple[dict[str, str], dict[str, str]]],
+) -> None:
+    story = Story(tmp_path_factory.mktemp("story") / "repository")
+    commits: list[str] = []
+    for tree, others in trees:
+        earlier = (
+            st.lists(st.sampled_from(commits), unique=True, min_size=1, max_size=2)
+            if commits
+            else st.just([])
+        )
+        commits.append(story.commit({**tree, **others}, data.draw(earlier)))
+    head = story.commit(
+        trees[0][0], [commits[-1], *(c for c in commits[:-1] if data.draw(st.booleans()))][:3]
+    )
+    changes = story.changes(head, policy=POLICY)
+    repository, store = GitRepository(story.path), MemoryFactsStore()
+    for sha, change in changes.items():
+        report = audit(repository, repository.resolve(sha), parse_policy(POLICY), store, workers=1)
+        wanted = Counter((f.rule, str(f.zone)) for f in report.findings)
+        blind = {f.path for f in report.findings if f.rule == "unparseable"}
+        if not blind:
+            came_blind = any(_has_error(text) for text, _ in trees)
+            if not came_blind:
+                assert Counter(change.open) == wanted, sha
+        assert not wanted - Counter(change.open), "nothing is missed, whatever could not be looked at"
+
+
+def _has_error(tree: Mapping[str, str]) -> bool:
+    return "class (:\n" in tree.values()
