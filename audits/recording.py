@@ -4,7 +4,6 @@ All of it follows from the repository's succeeded audits and the ancestry of the
 rows whatever the order in which the audits arrived.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,9 +20,6 @@ from audits.models import Audit, AuditProblem, Lifespan, Repository, Sighting, S
 COULD_NOT_LOOK = [kind for kind in ProblemKind if kind.hides_findings and kind != ProblemKind.RULE_FAILED]
 # Nor can other rules look into a file that this rule names.
 UNPARSEABLE = "unparseable"
-
-# How the engine words a problem of kind "rule-failed".
-FAILED_RULE = re.compile(r"the rule (\S+) failed\b")
 
 # A subject is part of an index, whose rows have at most 2,704 bytes.
 MAX_SUBJECT = 500
@@ -164,7 +160,9 @@ def _current(
 def _store_problems(audit: Audit, problems: Iterable[Problem]) -> None:
     AuditProblem.objects.bulk_create(
         (
-            AuditProblem(audit=audit, path=clean(p.path), kind=str(p.kind), message=clean(p.message))
+            AuditProblem(
+                audit=audit, path=clean(p.path), kind=str(p.kind), rule=p.rule, message=clean(p.message)
+            )
             for p in problems
         ),
         batch_size=5_000,
@@ -338,9 +336,8 @@ class _Blindness:
         for audit, path in broken.values_list("audit_id", "violation__path"):
             blind.paths.setdefault(path, set()).add(audit)
         failed = problems.filter(kind=ProblemKind.RULE_FAILED)
-        for audit, message in failed.values_list("audit_id", "message"):
-            if names_rule := FAILED_RULE.match(message):
-                blind.rules.setdefault(names_rule[1], set()).add(audit)
+        for audit, rule in failed.values_list("audit_id", "rule"):
+            blind.rules.setdefault(rule, set()).add(audit)
         return blind
 
     def audits(self, rule: str, path: str, definition_path: str) -> set[int]:

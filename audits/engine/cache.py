@@ -8,6 +8,7 @@ from pathlib import Path
 from audits.engine.facts import FACTS_VERSION
 
 _CHUNK = 500
+_RESULTS = 500
 
 
 def cache_folder() -> Path:
@@ -18,10 +19,11 @@ def cache_folder() -> Path:
 
 
 class MemoryFactsStore:
-    """A store that forgets."""
+    """A store that forgets: of facts, and of results."""
 
     def __init__(self) -> None:
         self._facts: dict[str, bytes] = {}
+        self._results: dict[str, bytes] = {}
 
     def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
         return {sha: self._facts[sha] for sha in blob_shas if sha in self._facts}
@@ -29,9 +31,16 @@ class MemoryFactsStore:
     def put_many(self, facts: Mapping[str, bytes]) -> None:
         self._facts.update(facts)
 
+    def get_result(self, key: str) -> bytes | None:
+        return self._results.get(key)
+
+    def put_result(self, key: str, result: bytes) -> None:
+        self._results[key] = result
+
 
 class FileFactsStore:
-    """A store in an SQLite file of its folder, shared by all repositories and safe for several processes at once.
+    """A store of facts and of the last results in an SQLite file of its folder, shared by all repositories and safe for
+    several processes at once.
 
     A damaged file is replaced: it is only a cache. Raises ``OSError`` when the folder can't be written.
     """
@@ -54,6 +63,9 @@ class FileFactsStore:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS facts (sha TEXT PRIMARY KEY, facts BLOB) WITHOUT ROWID"
         )
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS results (number INTEGER PRIMARY KEY, key TEXT UNIQUE, result BLOB)"
+        )
         return connection
 
     def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
@@ -68,6 +80,15 @@ class FileFactsStore:
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", facts.items())
         self._connection.execute("COMMIT")
+
+    def get_result(self, key: str) -> bytes | None:
+        row = self._connection.execute("SELECT result FROM results WHERE key = ?", [key]).fetchone()
+        return row[0] if row else None
+
+    def put_result(self, key: str, result: bytes) -> None:
+        insert = "INSERT OR REPLACE INTO results (key, result) VALUES (?, ?)"
+        number = self._connection.execute(insert, [key, result]).lastrowid
+        self._connection.execute("DELETE FROM results WHERE number <= ?", [(number or 0) - _RESULTS])
 
     def close(self) -> None:
         self._connection.close()

@@ -123,21 +123,26 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be looked at: a file (or a rule, with an empty path), the kind, and words for a
-    person."""
+    """Something that could not be looked at: a file, or a rule that failed (then the path is empty); the kind, and
+    words for a person."""
 
     path: str
     kind: ProblemKind
     message: str
+    rule: str = ""
+
+
+# In the place of a commit's id.
+STAGED = "staged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one audit saw.
 
-    ``commit`` is the full object id, ``engine`` the engine's version, ``policy`` the digest of the policy. ``read``
-    counts Python files in the tree whose bytes were read, ``parsed`` those whose facts are known. ``timings`` are
-    seconds by phase.
+    ``commit`` is the full object id, ``STAGED`` for what is staged; ``engine`` the engine's version, ``policy`` the
+    digest of the policy. ``read`` counts Python files in the tree whose bytes were read, ``parsed`` those whose facts
+    are known. ``timings`` are seconds by phase.
     """
 
     commit: str

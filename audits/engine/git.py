@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pygit2
 from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag, SortMode
@@ -30,7 +31,7 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 class GitError(Exception):
     """A repository, revision or object that can't be read.
 
-    ``code`` is one of not-a-repository, empty-repository, unknown-revision, corrupt, too-many-paths.
+    ``code`` is one of not-a-repository, empty-repository, unknown-revision, corrupt, too-many-paths, unmerged.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -57,6 +58,14 @@ class Entry:
     path: str
     sha: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What the next commit would hold: every path of the index, and the id that its tree would get."""
+
+    entries: tuple[Entry, ...]
+    tree: str
 
 
 _KINDS = {
@@ -143,6 +152,38 @@ class GitRepository:
                 if sides != (None, None):
                     found[path] = sides
         return found
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The commit where two lines of development parted, None when they have none in common."""
+        try:
+            found = self._repo.merge_base(pygit2.Oid(hex=one), pygit2.Oid(hex=other))
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise GitError("corrupt", f"the ancestors of {one} and {other} can't be read") from error
+        return None if found is None else str(found)
+
+    def staged(self, index_file: Path | None = None) -> Staged:
+        """What is staged, from the repository's index or from another one. Raises ``GitError``.
+
+        Nothing is written. ``git add --intent-to-add`` counts as an empty file.
+        """
+        try:
+            index = pygit2.Index(str(index_file)) if index_file is not None else self._repo.index
+            index.read()
+            conflicts = sorted({side.path for three in index.conflicts or () for side in three if side})
+            if len(index) > MAX_PATHS:
+                raise GitError("too-many-paths", f"the index has more than {MAX_PATHS:,} paths")
+            found = [(e.path, str(e.id), FileMode(e.mode)) for e in index]
+        except (KeyError, ValueError, OSError, pygit2.GitError) as error:
+            raise GitError("corrupt", f"the index can't be read: {error}") from error
+        if conflicts:
+            words = ", ".join(conflicts[:3]) + (", ..." if len(conflicts) > 3 else "")
+            raise GitError("unmerged", f"there are unmerged paths ({words}): resolve them and git add them")
+        entries = tuple(Entry(_shown(path), sha, _KINDS.get(mode, "file")) for path, sha, mode in found)
+        return Staged(entries, _tree_of(found))
+
+    def tree_id(self, commit: str) -> str:
+        """The id of a commit's tree: equal ids, equal trees. Raises ``GitError``."""
+        return self._tree_id(commit)
 
     def _tree_id(self, commit: str) -> str:
         try:
@@ -267,6 +308,37 @@ def _parsed(data: bytes, width: int) -> Iterator[tuple[bytes, tuple[bytes, str]]
         end = data.index(b"\0", blank)
         yield data[blank + 1 : end], (data[position:blank], data[end + 1 : end + 1 + width].hex())
         position = end + 1 + width
+
+
+def _shown(path: str) -> str:
+    """A path of the index as trees' paths are shown."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _tree_of(entries: Iterable[tuple[str, str, FileMode]]) -> str:
+    """The id of the tree with these paths, as git would write it."""
+    root: dict[bytes, Any] = {}
+    width = 40
+    for path, sha, mode in entries:
+        width = len(sha)
+        *folders, name = path.encode("utf-8", "surrogateescape").split(b"/")
+        folder = root
+        for part in folders:
+            folder = folder.setdefault(part + b"/", {})
+        folder[name] = (b"%o" % mode, bytes.fromhex(sha))
+    return _written(root, "sha1" if width == 40 else "sha256").hex()
+
+
+def _written(folder: dict[bytes, Any], algorithm: str) -> bytes:
+    # A folder is sorted as if its name ended in a slash, which the keys here do.
+    parts = []
+    for name, value in sorted(folder.items()):
+        if isinstance(value, dict):
+            parts.append(b"40000 " + name[:-1] + b"\0" + _written(value, algorithm))
+        else:
+            parts.append(value[0] + b" " + name + b"\0" + value[1])
+    data = b"".join(parts)
+    return hashlib.new(algorithm, b"tree %d\0" % len(data) + data, usedforsecurity=False).digest()
 
 
 def _folder(side: tuple[bytes, str] | None) -> str | None:

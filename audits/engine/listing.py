@@ -1,11 +1,11 @@
 """What a commit's tree holds for an audit, and where facts are kept: the input of every audit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from audits.engine.builds import BUILD_FILES
 from audits.engine.findings import Problem, ProblemKind
-from audits.engine.git import Commit, Entry, GitRepository
+from audits.engine.git import Entry, GitRepository
 from audits.engine.policy import Policy
 from audits.engine.roots import PROJECT_FILES
 
@@ -24,15 +24,26 @@ class FactsStore(Protocol):
         """Keeps encoded facts; those already known stay as they are."""
 
 
-class Listing:
-    """The paths of a tree: what is to be read, what exists beside it, and what can't be looked at."""
+class ResultStore(Protocol):
+    """Where results of whole audits are kept, by a digest of all that they depend on. Losing some only costs time."""
 
-    def __init__(self, repository: GitRepository, commit: Commit, policy: Policy) -> None:
+    def get_result(self, key: str) -> bytes | None:
+        """What is known under a key."""
+
+    def put_result(self, key: str, result: bytes) -> None:
+        """Keeps a result."""
+
+
+class Listing:
+    """The entries of a tree: what is to be read, what exists beside it, and what can't be looked at."""
+
+    def __init__(self, repository: GitRepository, entries: Iterable[Entry], policy: Policy) -> None:
         self.sources: dict[str, str] = {}
+        self.absent: list[str] = []
         self.problems: list[Problem] = []
         self.texts: dict[str, str] = {}
         paths = set()
-        for entry in repository.tree(commit.sha):
+        for entry in entries:
             if not is_safe(entry.path):
                 self._problem(
                     entry, ProblemKind.UNSAFE_PATH, "a name that no honest tree holds; not looked at"
@@ -54,6 +65,7 @@ class Listing:
             elif (text := read_text(repository, entry)) is not None:
                 self.texts[entry.path] = text
             elif not repository.has(entry.sha):
+                self.absent.append(entry.sha)
                 words = "this copy of the repository lacks the file's contents (not Python source, so no rule needs it)"
                 self._problem(entry, ProblemKind.MISSING_OTHER_BLOB, words)
         self.paths = frozenset(paths)

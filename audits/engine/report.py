@@ -2,34 +2,48 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 import msgspec
 
-from audits.engine.findings import Finding, Report, Severity
+from audits.engine.baseline import JSON_SCHEMA, Comparison
+from audits.engine.findings import STAGED, Finding, Problem, Report, Severity
 
-JSON_SCHEMA = 1
 
+def as_json(report: Report, comparison: Comparison | None = None) -> bytes:
+    """The report as indented JSON, schema 1; the same bytes for the same report.
 
-def as_json(report: Report) -> bytes:
-    """The report as indented JSON, schema 1; the same bytes for the same report."""
-    value = {
+    With a comparison each finding says whether it is new beside the baseline, and ``gone`` and ``unseen`` hold the
+    fingerprints of those that the baseline has alone.
+    """
+    value: dict[str, Any] = {
         "schema": JSON_SCHEMA,
         "commit": report.commit,
         "engine": report.engine,
         "policy": report.policy,
         "files": {"read": report.read, "parsed": report.parsed, "problems": len(report.problems)},
-        "findings": [_finding(f) for f in report.findings],
-        "problems": [{"path": p.path, "kind": p.kind, "message": p.message} for p in report.problems],
+        "findings": [_finding(f, comparison) for f in report.findings],
+        "problems": [_problem(p) for p in report.problems],
     }
+    if comparison is not None:
+        value["gone"] = [past.fingerprint for past in comparison.gone]
+        value["unseen"] = [past.fingerprint for past in comparison.unseen]
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _problem(problem: Problem) -> dict[str, Any]:
+    value: dict[str, Any] = {"path": problem.path, "kind": problem.kind, "message": problem.message}
+    return value | {"rule": problem.rule} if problem.rule else value
+
+
+def _finding(finding: Finding, comparison: Comparison | None) -> dict[str, Any]:
     value: dict[str, Any] = {"rule": finding.rule, "subject": finding.subject}
     if finding.member is not None:
         value["member"] = finding.member
+    if comparison is not None:
+        value["baseline"] = "new" if comparison.is_new(finding) else "unchanged"
     return value | {
         "path": finding.path,
         "line": finding.line,
@@ -44,9 +58,24 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def as_text(report: Report) -> str:
-    """The report for a terminal: findings by subject, the worst first, then what could not be looked at, then sums."""
-    return "\n".join([*_subjects(report), *_problems(report), *_sums(report)]) + "\n"
+def as_text(report: Report, comparison: Comparison | None = None) -> str:
+    """The report for a terminal: findings by subject, the worst first, then what could not be looked at, then sums.
+
+    With a comparison only findings that are new beside the baseline are shown; the last line counts the others.
+    """
+    if comparison is None:
+        return "\n".join([*_subjects(report), *_problems(report), *_sums(report)]) + "\n"
+    fresh = replace(report, findings=tuple(f for f in report.findings if comparison.is_new(f)))
+    lines = [*_subjects(fresh), *_problems(report), *_sums(fresh), _beside(report, comparison)]
+    return "\n".join(lines) + "\n"
+
+
+def _beside(report: Report, comparison: Comparison) -> str:
+    unchanged = len(report.findings) - len(comparison.new)
+    words = f"Beside the baseline: {len(comparison.new):,} new, {unchanged:,} unchanged, {len(comparison.gone):,} gone"
+    if comparison.unseen:
+        words += f", {len(comparison.unseen):,} could not be looked at"
+    return words + "."
 
 
 def _subjects(report: Report) -> Iterator[str]:
@@ -71,12 +100,13 @@ def _problems(report: Report) -> Iterator[str]:
     if report.problems:
         yield f"Could not look at {_count(len(report.problems), 'thing')}:"
         for problem in report.problems:
-            yield f"  {problem.path or '(rule)'}: {problem.kind}: {problem.message}"
+            yield f"  {problem.path or problem.rule or '(rule)'}: {problem.kind}: {problem.message}"
         yield ""
 
 
 def _sums(report: Report) -> Iterator[str]:
-    yield f"commit {report.commit}: {_count(report.read, 'file')} read, {report.parsed:,} parsed"
+    what = "staged changes" if report.commit == STAGED else f"commit {report.commit}"
+    yield f"{what}: {_count(report.read, 'file')} read, {report.parsed:,} parsed"
     if not report.findings:
         yield "No findings." + (
             " But see what could not be looked at."

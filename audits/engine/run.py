@@ -1,23 +1,26 @@
 """One audit: a commit's tree -> facts -> codebase -> rules -> report."""
 
+import gc
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import msgspec
 import zstandard
 
 from audits.engine.codebase import Codebase
 from audits.engine.facts import Facts, decode
-from audits.engine.findings import Finding, Problem, ProblemKind, Progress, Report, Zone, numbered
-from audits.engine.git import Commit, GitRepository
-from audits.engine.listing import FactsStore, Listing
+from audits.engine.findings import STAGED, Finding, Problem, ProblemKind, Progress, Report, Zone, numbered
+from audits.engine.git import Commit, Entry, GitRepository, Staged
+from audits.engine.listing import FactsStore, Listing, ResultStore
 from audits.engine.modules import Tree
 from audits.engine.parsing import ParsePool
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
-from audits.engine.rules import RULES
+from audits.engine.results import Result, decoded, encoded, key_of
+from audits.engine.rules import RULES, Rule
 
 # Changes whenever the same tree and policy could give another report.
 ENGINE_VERSION = "2"
@@ -29,60 +32,149 @@ class Cancelled(Exception):
 
 def audit(
     repository: GitRepository,
-    commit: Commit,
+    commit: Commit | Staged,
     policy: Policy,
     store: FactsStore,
     *,
     rules: Collection[str] | None = None,
     zones: Collection[Zone] | None = None,
+    paths: Collection[str] | None = None,
     workers: int | None = None,
     registry: Registry | None = None,
+    results: ResultStore | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
-    """The report of one commit.
+    """The report of one commit, or of what is staged.
 
-    ``rules`` and ``zones`` narrow what is reported (None: all); ``workers`` is the number of parsing children
-    (None: one a core); ``registry`` is what enums are compared with that the policy names. ``progress`` is called
-    often and may raise ``Cancelled``, which stops the children and passes through. Raises ``GitError`` when the tree
-    can't be read and ``KeyError`` for an unknown rule. Equal input gives an equal report.
+    ``rules``, ``zones`` and ``paths`` narrow what is reported (None: all), never what it is judged by; ``workers`` is
+    the number of parsing children (None: one a core); ``registry`` is what enums are compared with that the policy
+    names; ``results`` remembers whole results. ``progress`` is called often and may raise ``Cancelled``, which stops
+    the children and passes through. Raises ``GitError`` when the tree can't be read and ``KeyError`` for an unknown
+    rule. Equal input gives an equal report. Python's cyclic garbage collector is off meanwhile.
     """
     chosen = (
         [RULES[name] for name in RULES] if rules is None else [RULES[name] for name in sorted(set(rules))]
     )
     clock = _Clock()
-    with clock.phase("list"):
-        progress(Progress("Listing files", 0, 0))
-        listing = Listing(repository, commit, policy)
-    with clock.phase("facts"):
-        facts, problems = _facts(
-            repository, listing.sources, policy, store, workers or os.cpu_count() or 1, progress
+    progress(Progress("Listing files", 0, 0))
+    result, key = None, ""
+    if results is not None:
+        with clock.phase("known"):
+            tree = commit.tree if isinstance(commit, Staged) else repository.tree_id(commit.sha)
+            key = key_of(tree, policy, [rule.name for rule in chosen], registry)
+            result = _known(results, key, repository)
+    if result is None:
+        inspection = _Inspection(
+            repository, policy, store, registry, workers or os.cpu_count() or 1, progress
         )
-    with clock.phase("resolve"):
-        progress(Progress("Resolving names", len(facts), len(facts)))
-        codebase = Codebase(Tree(facts, listing.paths, listing.texts), policy, registry)
-    if policy.registry and registry is None:
-        words = "the policy names an enum of ID types, but no registry was given to compare it with"
-        problems.append(Problem("", ProblemKind.NO_REGISTRY, words))
-    findings: list[Finding] = []
-    for rule in chosen:
-        with clock.phase(f"rule {rule.name}"):
-            progress(Progress(f"Checking {rule.name}", len(facts), len(facts), len(findings)))
-            try:
-                findings.extend(rule.check(codebase))
-            except _BROKEN as error:
-                words = f"the rule {rule.name} failed: {type(error).__name__}: {error}"
-                problems.append(Problem("", ProblemKind.RULE_FAILED, words))
-    numbers = numbered(findings)
+        with _no_collector():
+            result = inspection.result(_entries(repository, commit), chosen, paths, clock)
+        if results is not None and paths is None and result.is_lasting and (data := encoded(result)):
+            results.put_result(key, data)
     return Report(
-        commit=commit.sha,
+        commit=STAGED if isinstance(commit, Staged) else commit.sha,
         engine=ENGINE_VERSION,
         policy=policy.digest,
-        read=len(listing.sources) - sum(1 for p in problems if p.kind in _UNREAD),
-        parsed=sum(1 for f in facts.values() if f.error is None),
-        findings=tuple(f for f in numbers if zones is None or f.zone in zones),
-        problems=tuple(sorted([*listing.problems, *problems], key=lambda p: (p.path, p.kind, p.message))),
+        read=result.read,
+        parsed=result.parsed,
+        findings=tuple(
+            f
+            for f in result.findings
+            if (zones is None or f.zone in zones) and (paths is None or f.path in paths)
+        ),
+        problems=result.problems,
         timings=clock.seconds,
     )
+
+
+def _known(results: ResultStore, key: str, repository: GitRepository) -> Result | None:
+    """A remembered result, unless something is here now that could not be looked at then."""
+    data = results.get_result(key)
+    found = decoded(data) if data is not None else None
+    return None if found is None or any(repository.has(sha) for sha in found.absent) else found
+
+
+def _entries(repository: GitRepository, commit: Commit | Staged) -> Iterable[Entry]:
+    return commit.entries if isinstance(commit, Staged) else repository.tree(commit.sha)
+
+
+def changed_paths(repository: GitRepository, since: Commit, now: Commit | Staged) -> frozenset[str]:
+    """The paths that are new or have other contents since the lines of development of two commits parted.
+
+    For what is staged that is since ``since`` itself. Raises ``GitError``.
+    """
+    if isinstance(now, Staged):
+        before = set(repository.tree(since.sha))
+        return frozenset(entry.path for entry in now.entries if entry not in before)
+    base = repository.merge_base(since.sha, now.sha) or ""
+    return frozenset(path for path, (_, new) in repository.changes(base, now.sha).items() if new is not None)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Hundreds of thousands of facts make the collector's rounds long, and none of them ever forms a circle."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@dataclass(frozen=True, slots=True)
+class _Inspection:
+    """An audit that looks for itself."""
+
+    repository: GitRepository
+    policy: Policy
+    store: FactsStore
+    registry: Registry | None
+    workers: int
+    progress: Callable[[Progress], None]
+
+    def result(
+        self, entries: Iterable[Entry], rules: Sequence[Rule], paths: Collection[str] | None, clock: "_Clock"
+    ) -> Result:
+        with clock.phase("list"):
+            listing = Listing(self.repository, entries, self.policy)
+        with clock.phase("facts"):
+            facts, problems = _facts(
+                self.repository, listing.sources, self.policy, self.store, self.workers, self.progress
+            )
+        absent = {listing.sources[p.path] for p in problems if p.kind is ProblemKind.MISSING_BLOB}
+        with clock.phase("resolve"):
+            self.progress(Progress("Resolving names", len(facts), len(facts)))
+            codebase = Codebase(Tree(facts, listing.paths, listing.texts), self.policy, self.registry)
+        if self.policy.registry and self.registry is None:
+            words = "the policy names an enum of ID types, but no registry was given to compare it with"
+            problems.append(Problem("", ProblemKind.NO_REGISTRY, words))
+        findings: list[Finding] = []
+        for rule in rules:
+            with clock.phase(f"rule {rule.name}"):
+                self.progress(Progress(f"Checking {rule.name}", len(facts), len(facts), len(findings)))
+                try:
+                    findings.extend(_check(rule, codebase, paths))
+                except _BROKEN as error:
+                    words = f"the rule {rule.name} failed: {type(error).__name__}: {error}"
+                    problems.append(Problem("", ProblemKind.RULE_FAILED, words, rule.name))
+        return Result(
+            findings=numbered(findings),
+            problems=tuple(sorted([*listing.problems, *problems], key=lambda p: (p.path, p.kind, p.message))),
+            read=len(listing.sources) - sum(1 for p in problems if p.kind in _UNREAD),
+            parsed=sum(1 for f in facts.values() if f.error is None),
+            absent=tuple(sorted({*listing.absent, *absent})),
+        )
+
+
+def _check(rule: Rule, codebase: Codebase, paths: Collection[str] | None) -> Iterator[Finding]:
+    if paths is None:
+        yield from rule.check(codebase)
+        return
+    check_file = rule.checker(codebase)
+    for path in sorted(paths):
+        if path in codebase.facts:
+            yield from check_file(path)
 
 
 # What a broken rule raises: it must not hide what the others found. Whatever else comes (a time limit, no memory)

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from audits.engine.baseline import Comparison, Past
 from audits.engine.findings import Finding, Problem, ProblemKind, Report, Severity
 from audits.engine.rules import RULES
 
@@ -12,9 +13,16 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 _LEVELS = {Severity.P0: "error", Severity.P1: "error", Severity.P2: "warning", Severity.P3: "note"}
 
 
-def as_sarif(report: Report) -> bytes:
-    """The report as SARIF. Fingerprints go to ``partialFingerprints``, problems to the invocation's notifications."""
+def as_sarif(report: Report, comparison: Comparison | None = None) -> bytes:
+    """The report as SARIF. Fingerprints go to ``partialFingerprints``, problems to the invocation's notifications.
+
+    With a comparison each result has a ``baselineState``; those that are gone are results in state "absent". What
+    could not be looked at is left out: the standard has no state for it.
+    """
     rules = sorted(RULES)
+    results = [_result(f, rules.index(f.rule), comparison) for f in report.findings]
+    if comparison is not None:
+        results.extend(_absent(past) for past in comparison.gone)
     run = {
         "tool": {
             "driver": {
@@ -31,7 +39,7 @@ def as_sarif(report: Report) -> bytes:
                 "toolExecutionNotifications": [_notification(p) for p in report.problems],
             }
         ],
-        "results": [_result(f, rules.index(f.rule)) for f in report.findings],
+        "results": results,
         "properties": {"commit": report.commit, "policy": report.policy},
     }
     value = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -49,7 +57,7 @@ def _rule(name: str) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
+def _result(finding: Finding, rule_index: int, comparison: Comparison | None) -> dict[str, Any]:
     location: dict[str, Any] = {
         "physicalLocation": {
             "artifactLocation": _artifact(finding.path),
@@ -59,7 +67,8 @@ def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
     if finding.scope:
         location["logicalLocations"] = [{"fullyQualifiedName": finding.scope}]
     text = f"{finding.message}. {finding.hint}".rstrip() if finding.hint else f"{finding.message}."
-    return {
+    state = {"baselineState": "new" if comparison.is_new(finding) else "unchanged"} if comparison else {}
+    return state | {
         "ruleId": finding.rule,
         "ruleIndex": rule_index,
         "level": _LEVELS[finding.severity],
@@ -75,12 +84,29 @@ def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
     }
 
 
+def _absent(past: Past) -> dict[str, Any]:
+    region = {"startLine": past.line, "startColumn": past.column}
+    return {
+        "baselineState": "absent",
+        "ruleId": past.rule,
+        "level": "none",
+        "message": {"text": f"{past.message}."},
+        "locations": [
+            {"physicalLocation": {"artifactLocation": _artifact(past.path), "region": region}},
+        ],
+        "partialFingerprints": {"ssotDash/v1": past.fingerprint},
+        "properties": {"subject": past.subject, "zone": past.zone, "severity": past.severity},
+    }
+
+
 def _notification(problem: Problem) -> dict[str, Any]:
     value: dict[str, Any] = {
         "level": "error" if problem.kind is ProblemKind.RULE_FAILED else "warning",
         "descriptor": {"id": problem.kind},
         "message": {"text": problem.message},
     }
+    if problem.rule:
+        value["associatedRule"] = {"id": problem.rule}
     if problem.path:
         value["locations"] = [{"physicalLocation": {"artifactLocation": _artifact(problem.path)}}]
     return value

@@ -117,6 +117,7 @@ class AuditProblem(models.Model):
     audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="problems")
     path = models.TextField(blank=True)
     kind = models.CharField(max_length=30)
+    rule = models.CharField(max_length=60, blank=True, help_text="the rule that failed")
     message = models.TextField()
 
     class Meta:

@@ -28,7 +28,7 @@ def sample(tmp_path: Path) -> Path:
 def run(*arguments: str | Path, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, with a database address that nothing answers at."""
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "SSOT_CACHE_DIR": str(cache or Path(os.environ["SSOT_DATA_DIR"]) / "facts"),
         "DJANGO_SETTINGS_MODULE": "ssot_dash.settings",

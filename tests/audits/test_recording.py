@@ -218,9 +218,7 @@ def test_what_points_to_a_definition_that_broke_is_not_gone(line: Audited) -> No
 
 def test_what_a_rule_would_have_found_that_failed_is_not_gone(line: Audited) -> None:
     line.findings["c2"] = []
-    line.problems["c2"] = [
-        Problem("", ProblemKind.RULE_FAILED, "the rule missing-member failed: KeyError: 'x'")
-    ]
+    line.problems["c2"] = [Problem("", ProblemKind.RULE_FAILED, "it failed: KeyError: 'x'", "missing-member")]
     line.audit("c1")
     line.audit("c2")
     assert [row[0] for row in line.violations().values()] == [True, True]

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand
 
+from audits.engine.bar import Bar
 from audits.engine.cache import FileFactsStore, cache_folder
 from audits.engine.findings import Finding
 from audits.engine.git import GitError, GitRepository
@@ -19,7 +20,6 @@ from audits.engine.history import Change, Counts, history
 from audits.engine.policy import PolicyError, parse_policy
 from audits.engine.registry import RegistryError, read_registry
 from audits.engine.rules import RULES
-from audits.management.progress import Bar
 
 JSON_SCHEMA = 1
 EXIT_COULD_NOT_AUDIT = 2

@@ -1,0 +1,68 @@
+"""Results of whole audits, kept by a digest of all that they depend on: the same audit again reads nothing."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import xxhash
+import zstandard
+
+from audits.engine.facts import FACTS_VERSION
+from audits.engine.findings import Finding, Problem, ProblemKind
+from audits.engine.policy import Policy
+from audits.engine.registry import Registry
+
+# Another attempt may end otherwise.
+_PASSING = {ProblemKind.TOO_COMPLEX, ProblemKind.RULE_FAILED}
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What an audit of all files found. ``absent`` are the blobs that this copy of the repository lacked."""
+
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
+    read: int
+    parsed: int
+    absent: tuple[str, ...] = ()
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the same audit again would find the same."""
+        return not any(problem.kind in _PASSING for problem in self.problems)
+
+
+_decoder = msgspec.msgpack.Decoder(Result)
+
+
+def encoded(result: Result) -> bytes | None:
+    """A result as bytes; None for one with texts that have no encoding."""
+    try:
+        return zstandard.ZstdCompressor(level=3).compress(msgspec.msgpack.encode(result))
+    except UnicodeEncodeError:
+        return None
+
+
+def decoded(data: bytes) -> Result | None:
+    """The result of ``encoded``'s bytes; None when they are damaged."""
+    try:
+        return _decoder.decode(zstandard.ZstdDecompressor().decompress(data))
+    except (msgspec.DecodeError, zstandard.ZstdError):
+        return None
+
+
+def key_of(tree: str, policy: Policy, rules: Sequence[str], registry: Registry | None) -> str:
+    """What names the result of an audit: the tree, how it is judged, and this very engine."""
+    parts = (_engine(), str(FACTS_VERSION), tree, policy.digest, registry.digest if registry else "-", *rules)
+    return xxhash.xxh3_128_hexdigest("\0".join(parts).encode())
+
+
+@cache
+def _engine() -> str:
+    """A digest of the engine's own sources: no version number that somebody forgot to raise keeps an old result."""
+    folder = Path(__file__).parent
+    digest = xxhash.xxh3_128()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
