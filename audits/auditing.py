@@ -5,6 +5,7 @@ twice, by anybody, at any time: states move by conditional UPDATE, and who is to
 """
 
 import logging
+import os
 import shutil
 import threading
 import time
@@ -24,16 +25,20 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from audits import fetching, recording
+from audits import fetching, histories, recording
 from audits.engine import run as engine
 from audits.engine.findings import Progress, Report
 from audits.engine.git import Commit, GitError, GitRepository
-from audits.engine.policy import PolicyError, parse_policy
+from audits.engine.history import history as follow_commits
+from audits.engine.policy import Policy, PolicyError, parse_policy
 from audits.engine.registry import RegisteredType, Registry
 from audits.facts_store import PostgresFactsStore
 from audits.models import (
     IN_FLIGHT,
     Audit,
+    Covers,
+    Event,
+    History,
     Lifespan,
     Repository,
     SampleRemoval,
@@ -42,6 +47,7 @@ from audits.models import (
     State,
     Trigger,
 )
+from audits.models.history import Commit as CommitRow
 from ids.models import IDType
 
 logger = logging.getLogger(__name__)
@@ -67,8 +73,11 @@ def request(
     rev: str = "",
     trigger: Trigger = Trigger.CLICK,
     user: AbstractBaseUser | AnonymousUser | None = None,
+    covers: Covers = Covers.COMMIT,
 ) -> tuple[Audit, bool]:
     """Queue an audit of a revision (empty: the tip of the repository's branch). Answers it, and whether it is new.
+
+    ``covers`` says whether it is about that commit, or about all commits up to it.
 
     A repository has at most one audit in flight: while there is one, that one is the answer. The caller dispatches a
     new one after the commit; until then and if that fails, ``to_dispatch`` will name it. Raises ``LocationError`` for
@@ -80,7 +89,11 @@ def request(
         try:
             with transaction.atomic():
                 audit = Audit.objects.create(
-                    repository=repository, rev=rev, trigger=trigger, requested_by_id=requested_by
+                    repository=repository,
+                    rev=rev,
+                    trigger=trigger,
+                    requested_by_id=requested_by,
+                    covers=covers,
                 )
             return audit, True
         except IntegrityError:
@@ -90,6 +103,24 @@ def request(
             # Either the one in the way has ended since, or the repository itself is gone.
             if not Repository.objects.filter(pk=repository.pk).exists():
                 raise
+
+
+def follow_up(audit_id: int) -> Audit | None:
+    """Request that a repository's history takes in the commits that an audit has just reached; None when it has
+    none, or all of them already.
+    """
+    audit = Audit.objects.select_related("repository__history").get(pk=audit_id)
+    history = getattr(audit.repository, "history", None)
+    if (
+        history is None
+        or history.stale_since is not None
+        or (audit.state, audit.covers) != (State.SUCCEEDED, Covers.COMMIT)
+        or audit.repository.current_audit_id != audit.pk
+        or history.head_sha == audit.commit_sha
+    ):
+        return None
+    requested, is_new = request(audit.repository, trigger=Trigger.FOLLOW_UP, covers=Covers.HISTORY)
+    return requested if is_new else None
 
 
 def cancel(audit: Audit) -> bool:
@@ -112,6 +143,9 @@ def remove(repository: Repository) -> None:
         # In this order each is one statement; leaving it to the cascade would load every row first.
         Lifespan.objects.filter(violation__repository=repository).delete()
         Sighting.objects.filter(audit__repository=repository).delete()
+        Event.objects.filter(commit__repository=repository).delete()
+        CommitRow.objects.filter(repository=repository).delete()
+        History.objects.filter(repository=repository).delete()
         locked.update(current_audit=None)
         repository.violations.all().delete()
         repository.audits.all().delete()
@@ -253,6 +287,7 @@ def _claim(audit_id: int) -> Claim | None:
         files_done=0,
         files_total=0,
         findings_so_far=0,
+        seconds_left=None,
     )
     return Claim(audit_id, token) if claimed else None
 
@@ -272,6 +307,27 @@ def _give_back(claim: Claim, reason: str) -> None:
         )
 
 
+class _Pace:
+    """Estimates how long a phase still takes, from how fast it went in this attempt; nothing before it has gone for a
+    while."""
+
+    ENOUGH_SECONDS = 5.0
+
+    def __init__(self) -> None:
+        self._phase = ""
+        self._began = 0.0
+        self._done = 0
+
+    def seconds_left(self, progress: Progress) -> int | None:
+        now = time.monotonic()
+        if progress.phase != self._phase:
+            self._phase, self._began, self._done = progress.phase, now, progress.done
+        seconds, done = now - self._began, progress.done - self._done
+        if seconds < self.ENOUGH_SECONDS or done <= 0:
+            return None
+        return round((progress.total - progress.done) * seconds / done)
+
+
 class _Pulse:
     """Keeps a claim alive from a thread of its own, writes progress down, and learns whether to stop.
 
@@ -281,6 +337,7 @@ class _Pulse:
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self._progress = Progress("Starting", 0, 0)
+        self._pace = _Pace()
         self._verdict: type[Exception] | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(
@@ -335,6 +392,7 @@ class _Pulse:
             files_done=progress.done,
             files_total=progress.total,
             findings_so_far=progress.findings,
+            seconds_left=self._pace.seconds_left(progress),
         )
         if Audit.objects.filter(pk=self._claim.audit_id, cancel_requested=True).exists():
             self._verdict = engine.Cancelled
@@ -416,7 +474,11 @@ def _perform(claim: Claim, pulse: _Pulse) -> None:
     commit = git.resolve(audit.rev) if audit.rev else tip or git.resolve(repository.branch)
     digest = policy.digest + (registry.digest if registry else "")
     _identify(claim, audit, commit, digest)
+    if audit.covers == Covers.HISTORY:
+        _follow(claim, audit, git, commit, policy, registry, pulse, timings)
+        return
     earlier = repository.audits.filter(
+        covers=Covers.COMMIT,
         state=State.SUCCEEDED,
         same_as=None,
         commit_sha=commit.sha,
@@ -440,6 +502,52 @@ def _perform(claim: Claim, pulse: _Pulse) -> None:
         recording.record_result(
             audit, report.findings, report.problems, git.is_ancestor, tip.sha if tip else None
         )
+
+
+def _follow(
+    claim: Claim,
+    audit: Audit,
+    git: GitRepository,
+    commit: Commit,
+    policy: Policy,
+    registry: Registry | None,
+    pulse: _Pulse,
+    timings: dict[str, float],
+) -> None:
+    """Audit all commits up to one; where earlier ones are known, only those after them."""
+    known = histories.known(audit.repository, audit.policy_digest, audit.engine_version)
+    extends = known is not None and git.is_ancestor(known.head_sha, commit.sha)
+    if known is not None and not extends and audit.trigger == Trigger.FOLLOW_UP:
+        histories.mark_stale(known)
+        words = (
+            f"the branch was rewritten: commit {known.head_sha[:9]}, up to which its history is known, is no longer"
+            " on it. What was known stays; audit the whole history again to bring it up to date"
+        )
+        raise AuditError("rewritten", words)
+    with _timed(timings, "audit"):
+        changes = list(
+            follow_commits(
+                git,
+                commit,
+                policy,
+                PostgresFactsStore(),
+                since=[known.head_sha] if known is not None and extends else [],
+                workers=os.cpu_count() or 1,
+                registry=registry,
+                progress=pulse.show,
+            )
+        )
+    violations = sum(len(change.introduced) for change in changes)
+    if violations > settings.SSOT_MAX_FINDINGS:
+        words = f"{violations:,} violations; the limit is {settings.SSOT_MAX_FINDINGS:,} (SSOT_MAX_FINDINGS)"
+        raise AuditError("too-many-findings", words)
+    pulse.show(Progress("Recording", len(changes), len(changes), violations))
+    figures: dict[str, object] = {"files_read": len(changes)}
+    if changes:
+        counts = histories.counts_of(changes[-1].open)
+        figures |= {"counts": counts, "findings_count": sum(changes[-1].open.values())}
+    with _success(claim, audit, timings, figures):
+        histories.record(audit, changes, extends=extends)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from django.db import connection
 
 from audits import lifespans
 from audits.engine.findings import Finding, Problem, ProblemKind
-from audits.models import Audit, AuditProblem, Lifespan, Repository, Sighting, State, Violation
+from audits.models import Audit, AuditProblem, Covers, Lifespan, Repository, Sighting, State, Violation
 
 # With one of these the audit could not look into a file.
 COULD_NOT_LOOK = [kind for kind in ProblemKind if kind.hides_findings and kind != ProblemKind.RULE_FAILED]
@@ -109,7 +109,7 @@ def _settle(audit: Audit, is_ancestor: lifespans.IsAncestor, tip: str | None, *,
 
 
 def _standing(repository: Repository, without: Audit | None = None) -> Standing:
-    audits = repository.audits.filter(state=State.SUCCEEDED).order_by("id")
+    audits = repository.audits.filter(state=State.SUCCEEDED, covers=Covers.COMMIT).order_by("id")
     if without is not None:
         audits = audits.exclude(pk=without.pk)
     results = {}
@@ -134,9 +134,9 @@ def _place(audit: Audit, before: Standing, is_ancestor: lifespans.IsAncestor) ->
         nearby = sorted(before.results, key=lambda other: (abs(before.results[other].time - time), other))
         changes = lifespans.insert(before.graph, commit, nearby, is_ancestor)
     for changed, parents in changes.items():
-        audit.repository.audits.filter(state=State.SUCCEEDED, commit_sha=changed).update(
-            audited_parents=sorted(parents)
-        )
+        audit.repository.audits.filter(
+            state=State.SUCCEEDED, covers=Covers.COMMIT, commit_sha=changed
+        ).update(audited_parents=sorted(parents))
 
 
 def _current(
@@ -215,22 +215,27 @@ _ONLY = " AND violation.id IN (SELECT unnest(%(violations)s::bigint[]))"
 
 
 def _store_findings(audit: Audit, findings: Iterable[Finding]) -> None:
-    ids = {"repository": audit.repository_id, "audit": audit.pk}
+    store_violations(audit, ((finding.fingerprint, finding) for finding in findings))
+    with connection.cursor() as cursor:
+        cursor.execute(_SIGHTINGS, {"repository": audit.repository_id, "audit": audit.pk})
+
+
+def store_violations(audit: Audit, findings: Iterable[tuple[str, Finding]]) -> None:
+    """Add rows for findings whose fingerprint (the first of each pair) is new to the repository; they are not open."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS pg_temp.audits_incoming")
         cursor.execute(_INCOMING)
         with cursor.copy("COPY audits_incoming FROM STDIN") as copy:
-            for finding in findings:
-                copy.write_row(_incoming_row(finding))
+            for fingerprint, finding in findings:
+                copy.write_row(_incoming_row(fingerprint, finding))
         cursor.execute("ANALYZE audits_incoming")
-        cursor.execute(_NEW_VIOLATIONS, ids)
-        cursor.execute(_SIGHTINGS, ids)
+        cursor.execute(_NEW_VIOLATIONS, {"repository": audit.repository_id, "audit": audit.pk})
 
 
-def _incoming_row(finding: Finding) -> tuple[object, ...]:
+def _incoming_row(fingerprint: str, finding: Finding) -> tuple[object, ...]:
     place = finding.definition
     return (
-        finding.fingerprint,
+        fingerprint,
         finding.rule,
         clean(finding.subject, MAX_SUBJECT),
         clean(finding.path),

@@ -17,6 +17,10 @@ def run_audit(audit_id: int) -> None:
     """Work on one audit, if it is (still) queued."""
     try:
         auditing.run(audit_id)
+        if (follow_up := auditing.follow_up(audit_id)) is not None:
+            _dispatch(follow_up.pk)
+    except Audit.DoesNotExist:
+        return  # its repository was deleted
     except (MemoryError, RecursionError, SoftTimeLimitExceeded):
         # Celery takes a MemoryError for its own and stops the worker. The row's lease ends by itself.
         logger.exception("Audit %s: the attempt ended without a word in its row", audit_id)

@@ -273,7 +273,7 @@ class LiveAudit:
 
     def _take_facts(self, change: TreeChange) -> set[str]:
         """The paths of files in which others can see a change."""
-        keys = set()
+        keys: set[str] = set()
         for path, facts in change.facts.items():
             interface = b"" if facts is None else _interface(facts)
             if interface != self._interfaces.get(path, b""):

@@ -23,6 +23,12 @@ class Trigger(models.TextChoices):
     CLICK = "click", "by hand"
     SCHEDULE = "schedule", "by schedule"
     SAMPLE = "sample", "for the sample"
+    FOLLOW_UP = "follow-up", "after new commits"
+
+
+class Covers(models.TextChoices):
+    COMMIT = "commit", "one commit"
+    HISTORY = "history", "the whole history"
 
 
 class Audit(models.Model):
@@ -32,13 +38,15 @@ class Audit(models.Model):
     ``lease_token`` fences writes: whoever lost the lease writes nothing more. ``same_as`` points to an earlier audit
     with the same key, whose result this one shares. ``audited_parents`` are the commits that a succeeded audit's
     commit is compared with: its nearest ancestors that were audited too, whenever that was. While an audit waits for
-    another attempt, ``error_message`` says why the last one ended.
+    another attempt, ``error_message`` says why the last one ended. An audit that ``covers`` the history counts commits
+    instead of files while it follows them, and has no sightings.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="audits")
     rev = models.CharField(
         max_length=255, blank=True, help_text="A commit, tag or branch. Empty: the repository's branch."
     )
+    covers = models.CharField(max_length=10, choices=Covers.choices, default=Covers.COMMIT)
     trigger = models.CharField(max_length=10, choices=Trigger.choices, default=Trigger.CLICK)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -58,6 +66,9 @@ class Audit(models.Model):
     files_done = models.PositiveIntegerField(default=0)
     files_total = models.PositiveIntegerField(default=0)
     findings_so_far = models.PositiveIntegerField(default=0)
+    seconds_left = models.PositiveIntegerField(
+        null=True, blank=True, help_text="An estimate, for this phase."
+    )
 
     commit_sha = models.CharField(max_length=64, blank=True)
     commit_time = models.DateTimeField(null=True, blank=True)
@@ -86,8 +97,8 @@ class Audit(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["repository", "commit_sha", "policy_digest", "engine_version"],
-                condition=models.Q(state=State.SUCCEEDED, same_as=None),
-                name="one_result_per_commit_policy_engine",
+                condition=models.Q(state=State.SUCCEEDED, same_as=None, covers=Covers.COMMIT),
+                name="one_result_per_commit_policy_and_engine",
             ),
         ]
         indexes = [

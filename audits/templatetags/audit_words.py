@@ -55,6 +55,10 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     ProblemKind.NOT_TEXT: ("Not text", "The bytes are not text in the encoding that the file declares."),
     ProblemKind.UNSAFE_PATH: ("Unsafe path", "The path is not one that can safely be shown or read."),
     ProblemKind.LINK: ("Link", "A symbolic link or submodule; what it points to is not part of this commit."),
+    ProblemKind.NO_REGISTRY: (
+        "No registry",
+        "The policy names an enum of ID types, but there was no registry to compare it with.",
+    ),
     ProblemKind.RULE_FAILED: (
         "A rule failed",
         "A rule stopped with an error; its findings are missing from this audit.",

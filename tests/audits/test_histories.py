@@ -1,0 +1,165 @@
+"""The history of a repository as rows: made once, extended by new commits, kept when a branch is rewritten."""
+
+from pathlib import Path
+
+import pytest
+
+from audits import auditing
+from audits.models import Audit, Commit, Covers, Event, History, Repository, State, Trigger, Violation
+from tests.audits.conftest import AddRepository, Drifting
+from tests.samples import commit_tree, init_repository
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def repository(drifting: Drifting, add_repository: AddRepository) -> Repository:
+    return add_repository(drifting.path)
+
+
+def whole_history(repository: Repository, trigger: Trigger = Trigger.CLICK) -> Audit:
+    audit, _ = auditing.request(repository, trigger=trigger, covers=Covers.HISTORY)
+    auditing.run(audit.pk)
+    audit.refresh_from_db()
+    return audit
+
+
+def one_commit(repository: Repository) -> Audit:
+    audit, _ = auditing.request(repository)
+    auditing.run(audit.pk)
+    audit.refresh_from_db()
+    return audit
+
+
+def told(repository: Repository) -> list[tuple[str, str, int]]:
+    """(subject of the commit, kind, number of violations) of all events."""
+    events = Event.objects.filter(commit__repository=repository).order_by("commit__position", "kind")
+    found: dict[tuple[str, str], int] = {}
+    for event in events.select_related("commit"):
+        key = (event.commit.subject, event.kind)
+        found[key] = found.get(key, 0) + 1
+    return [(subject, kind, count) for (subject, kind), count in found.items()]
+
+
+def test_every_commit_and_what_it_did_is_recorded(repository: Repository, drifting: Drifting) -> None:
+    audit = whole_history(repository)
+    assert (audit.state, audit.error_message) == (State.SUCCEEDED, "")
+    assert (audit.files_read, audit.findings_count, audit.counts) == (3, 0, {})
+    assert told(repository) == [
+        ("Name runs", "introduced", 1),
+        ("End runs, too", "introduced", 2),
+        ("Runs are an ID type", "gone", 3),
+    ]
+    commits = list(Commit.objects.filter(repository=repository))
+    assert [c.sha for c in commits] == [drifting.first, drifting.second, drifting.third]
+    assert [(c.introduced, c.gone, c.counts, c.on_main) for c in commits] == [
+        (1, 0, {"missing-member": {"prod": 1}}, True),
+        (2, 0, {"missing-member": {"prod": 3}}, True),
+        (0, 3, {}, True),
+    ]
+    assert History.objects.get(repository=repository).head_sha == drifting.third
+    assert repository.violations.filter(is_open=True).count() == 0
+
+
+def test_doing_it_again_gives_the_same_rows(repository: Repository) -> None:
+    whole_history(repository)
+    before = told(repository), Violation.objects.count()
+    History.objects.update(policy_digest="another")
+    whole_history(repository)
+    assert (told(repository), Violation.objects.count()) == before
+
+
+def test_history_and_audits_share_their_violations(repository: Repository, drifting: Drifting) -> None:
+    audit, _ = auditing.request(repository, drifting.second)
+    auditing.run(audit.pk)
+    whole_history(repository)
+    assert Violation.objects.count() == 3
+    assert {v.events.count() for v in Violation.objects.all()} == {2}
+    assert all(v.latest_audit_id == audit.pk for v in Violation.objects.all())
+
+
+def test_new_commits_are_added_after_an_audit_of_the_branch(
+    repository: Repository, drifting: Drifting
+) -> None:
+    whole_history(repository)
+    old = list(Commit.objects.values_list("pk", flat=True))
+    use = {
+        "app/ids.py": "from enum import Enum\nclass IDType(Enum):\n    USER = 'user'\n",
+        "app/__init__.py": "",
+    }
+    new = commit_tree(
+        drifting.path,
+        use | {"app/new.py": "from app.ids import IDType\nIDType.LATE\n"},
+        "Later",
+        1_700_000_300,
+        [drifting.third],
+    )
+    follow_up = auditing.follow_up(one_commit(repository).pk)
+    assert follow_up is not None
+    assert (follow_up.covers, follow_up.trigger) == (Covers.HISTORY, Trigger.FOLLOW_UP)
+    auditing.run(follow_up.pk)
+    assert list(Commit.objects.values_list("pk", flat=True))[:3] == old
+    assert Commit.objects.get(sha=new).position == 3
+    assert told(repository)[-1] == ("Later", "introduced", 1)
+    assert auditing.follow_up(one_commit(repository).pk) is None, "nothing is new"
+
+
+def test_without_a_history_nothing_follows(repository: Repository) -> None:
+    assert auditing.follow_up(one_commit(repository).pk) is None
+
+
+def test_a_rewritten_branch_keeps_what_was_known_and_says_so(
+    repository: Repository, drifting: Drifting
+) -> None:
+    whole_history(repository)
+    before = told(repository)
+    commit_tree(drifting.path, {"app.py": "x = 1\n"}, "Another beginning", 1_700_000_400, [])
+    follow_up = auditing.follow_up(one_commit(repository).pk)
+    assert follow_up is not None
+    auditing.run(follow_up.pk)
+    follow_up.refresh_from_db()
+    assert (follow_up.state, follow_up.error_code) == (State.FAILED, "rewritten")
+    assert (
+        "rewritten" in follow_up.error_message and "audit the whole history again" in follow_up.error_message
+    )
+    history = History.objects.get(repository=repository)
+    assert history.stale_since is not None and told(repository) == before
+    assert auditing.follow_up(one_commit(repository).pk) is None, "it is said once"
+    assert whole_history(repository).state == State.SUCCEEDED
+    history.refresh_from_db()
+    assert history.stale_since is None and told(repository) == []
+
+
+def test_a_renamed_file_takes_its_violations_along_when_it_comes_later(
+    tmp_path: Path, add_repository: AddRepository
+) -> None:
+    path = init_repository(tmp_path / "moving")
+    enum = "from enum import Enum\nclass Kind(Enum):\n    RED = 1\n"
+    use = "from kinds import Kind\ndef f():\n    return Kind.BLUE\n"
+    one = commit_tree(path, {"kinds.py": enum, "use.py": use}, "One", 1_700_000_000, [])
+    repository = add_repository(path)
+    whole_history(repository)
+    two = commit_tree(path, {"kinds.py": enum, "moved.py": use}, "Two", 1_700_000_100, [one])
+    commit_tree(path, {"kinds.py": enum}, "Three", 1_700_000_200, [two])
+    whole_history(repository)
+    (moved,) = Violation.objects.filter(path="moved.py")
+    assert [(e.commit.subject, e.kind) for e in moved.events.all()] == [
+        ("One", "introduced"),
+        ("Three", "gone"),
+    ]
+
+
+def test_a_cancelled_history_leaves_what_was_known(repository: Repository) -> None:
+    whole_history(repository)
+    before = told(repository)
+    audit, _ = auditing.request(repository, covers=Covers.HISTORY)
+    assert auditing.cancel(audit)
+    auditing.run(audit.pk)
+    audit.refresh_from_db()
+    assert audit.state == State.CANCELLED and told(repository) == before
+
+
+def test_removing_a_repository_removes_its_history(repository: Repository) -> None:
+    whole_history(repository)
+    auditing.remove(repository)
+    assert not Commit.objects.exists() and not Event.objects.exists() and not History.objects.exists()
