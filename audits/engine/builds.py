@@ -139,6 +139,7 @@ class _Ignore:
                     self._patterns.append((re.compile(translate(anchored)), negates, for_folders))
                 except re.error:
                     continue  # git takes no notice of such a line either
+        self._any = re.compile("|".join(pattern.pattern for pattern, _, _ in self._patterns) or r"(?!)")
 
     def matches(self, path: str) -> bool:
         """Whether git ignores a path: itself, or a folder around it. A folder's path ends in a slash."""
@@ -150,6 +151,8 @@ class _Ignore:
         )
 
     def _decides(self, path: str, *, is_folder: bool) -> bool:
+        if not self._any.match(path):
+            return False  # almost always, so it is asked at once
         for pattern, negates, for_folders in reversed(self._patterns):
             if (is_folder or not for_folders) and pattern.match(path):
                 return not negates

@@ -104,7 +104,7 @@ class ParsePool:
     """A few parsing children. Use as a context manager; leaving it kills them all, whatever they are doing."""
 
     def __init__(self, repository: Path, *, file_bytes: int, file_seconds: int, workers: int) -> None:
-        self._repository = repository
+        self._repository = repository.absolute()  # children start elsewhere
         self._file_bytes = file_bytes
         self._file_seconds = file_seconds
         self._workers = workers
