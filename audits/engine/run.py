@@ -57,15 +57,16 @@ def audit(
     )
     clock = _Clock()
     progress(Progress("Listing files", 0, 0))
-    result, key = None, ""
+    result, key, tree = None, "", ""
     if results is not None:
         with clock.phase("known"):
             tree = commit.tree if isinstance(commit, Staged) else repository.tree_id(commit.sha)
             key = key_of(tree, policy, [rule.name for rule in chosen], registry)
             result = _known(results, key, repository)
     if result is None:
+        memory = _RuleMemory(results, tree, policy) if results is not None and paths is None else None
         inspection = _Inspection(
-            repository, policy, store, registry, workers or os.cpu_count() or 1, progress
+            repository, policy, store, registry, memory, workers or os.cpu_count() or 1, progress
         )
         with _no_collector():
             result = inspection.result(_entries(repository, commit), chosen, paths, clock)
@@ -130,6 +131,7 @@ class _Inspection:
     policy: Policy
     store: FactsStore
     registry: Registry | None
+    memory: "_RuleMemory | None"
     workers: int
     progress: Callable[[Progress], None]
 
@@ -154,7 +156,10 @@ class _Inspection:
             with clock.phase(f"rule {rule.name}"):
                 self.progress(Progress(f"Checking {rule.name}", len(facts), len(facts), len(findings)))
                 try:
-                    findings.extend(_check(rule, codebase, paths))
+                    if self.memory is not None and rule.name in _WITHOUT_TABLES:
+                        findings.extend(self.memory.check(rule, codebase, problems))
+                    else:
+                        findings.extend(_check(rule, codebase, paths))
                 except _BROKEN as error:
                     words = f"the rule {rule.name} failed: {type(error).__name__}: {error}"
                     problems.append(Problem("", ProblemKind.RULE_FAILED, words, rule.name))
@@ -165,6 +170,35 @@ class _Inspection:
             parsed=sum(1 for f in facts.values() if f.error is None),
             absent=tuple(sorted({*listing.absent, *absent})),
         )
+
+
+# The rules that read none of the policy's tables.
+_WITHOUT_TABLES = {"missing-member", "unresolved-import", "unparseable"}
+
+
+@dataclass(frozen=True, slots=True)
+class _RuleMemory:
+    """Findings of single rules for a tree, by what they depend on: an edit of the policy's tables changes none."""
+
+    results: ResultStore
+    tree: str
+    policy: Policy
+
+    def check(self, rule: Rule, codebase: Codebase, problems: Sequence[Problem]) -> Sequence[Finding]:
+        blind = sorted(f"{p.path}\0{p.kind}" for p in problems if p.path)
+        policy = self.policy
+        shape = Policy(
+            source_roots=policy.source_roots, exclude=policy.exclude, zones=policy.zones, limits=policy.limits
+        )
+        key = key_of(self.tree, shape, ["one", rule.name, *blind], None)
+        data = self.results.get_result(key)
+        known = decoded(data) if data is not None else None
+        if known is not None:
+            return known.findings
+        findings = tuple(rule.check(codebase))
+        if data := encoded(Result(findings, (), 0, 0)):
+            self.results.put_result(key, data)
+        return findings
 
 
 def _check(rule: Rule, codebase: Codebase, paths: Collection[str] | None) -> Iterator[Finding]:

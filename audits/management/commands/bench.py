@@ -109,7 +109,8 @@ def _plain_parse(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
 
 # Touches all findings and parses nothing.
 _EDIT = 'version = 1\n[zones]\nscript = ["**"]\n'
-_AUDITS = ("cold audit", "facts known (policy edit)", "nothing changed")
+_TABLE = _EDIT + '[[forbidden]]\nsymbol = "uuid.uuid4"\n'
+_AUDITS = ("cold audit", "policy edit: zones", "policy edit: a table", "nothing changed")
 
 
 def _audits(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
@@ -124,8 +125,9 @@ def _audits(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
     blobs = sorted({entry.sha for entry in repository.tree(sha)})
     sizes = [len(facts) for facts in store.get_many(blobs).values()]
     edited = _measure(partial(run, _EDIT))
-    again = _measure(partial(run, _EDIT))
-    return cold._replace(facts_bytes=sum(sizes) // max(len(sizes), 1)), edited, again
+    table = _measure(partial(run, _TABLE))
+    again = _measure(partial(run, _TABLE))
+    return cold._replace(facts_bytes=sum(sizes) // max(len(sizes), 1)), edited, table, again
 
 
 def _in_fresh_process(

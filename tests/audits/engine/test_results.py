@@ -84,6 +84,36 @@ def test_another_policy_or_other_rules_are_another_result(repository: GitReposit
             run.audit(repository, commit, parse_policy(policy), Refusing(), rules=rules, results=results)
 
 
+def test_an_edit_of_the_tables_gives_what_a_fresh_audit_gives(repository: GitRepository) -> None:
+    commit, results = repository.resolve(), MemoryFactsStore()
+    for policy in (
+        POLICY,
+        "",
+        POLICY.replace("uuid.uuid4", "uuid.uuid1"),
+        'version = 1\nexclude = ["app/m1*.py"]\n',
+    ):
+        warm = run.audit(repository, commit, parse_policy(policy), results, results=results)
+        assert as_json(warm) == as_json(
+            run.audit(repository, commit, parse_policy(policy), MemoryFactsStore())
+        )
+
+
+def test_an_edit_of_the_tables_asks_rules_without_tables_no_more(
+    repository: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = MemoryFactsStore()
+    run.audit(repository, repository.resolve(), parse_policy(POLICY), results, results=results)
+    for name in ("missing-member", "unresolved-import", "unparseable"):
+
+        def fail(codebase: Codebase) -> None:
+            raise ValueError("asked")
+
+        monkeypatch.setitem(run.RULES, name, type(run.RULES[name])(name, "", "", fail))  # type: ignore[arg-type]
+    report = run.audit(repository, repository.resolve(), parse_policy(""), results, results=results)
+    assert not [p for p in report.problems if p.kind is ProblemKind.RULE_FAILED]
+    assert {f.rule for f in report.findings} == {"missing-member", "unresolved-import", "unparseable"}
+
+
 def test_a_damaged_result_is_as_good_as_none(repository: GitRepository) -> None:
     class Damaged(MemoryFactsStore):
         def get_result(self, key: str) -> bytes | None:
