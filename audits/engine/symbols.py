@@ -40,6 +40,7 @@ class Symbols:
         self._matches: dict[str, str | None] = {}
         self._defined: dict[tuple[str, str], Names] = {}
         self._open: set[tuple[str, str]] = set()
+        self._aliases: set[tuple[str, int]] = set()
 
     def uses(self, path: str) -> Iterator[Use]:
         """The uses in a file: imports first, then references, each in the order of the facts."""
@@ -139,7 +140,14 @@ class Symbols:
         if binding.kind == CLASS:
             return frozenset({self._codebase.class_name(ClassTarget(path, binding.index))})
         if binding.kind == ALIAS:
-            return self.expression(path, binding.value) if binding.value is not None else NONE
+            key = (path, candidate)
+            if binding.value is None or key in self._aliases:
+                return NONE  # an alias of itself, as in ``node = node.parent``: this way round adds nothing
+            self._aliases.add(key)
+            try:
+                return self.expression(path, binding.value)
+            finally:
+                self._aliases.discard(key)
         item = facts.imports[binding.index]
         if binding.kind == IMPORT_TOP:
             return frozenset({item.module.partition(".")[0]})
