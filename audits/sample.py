@@ -9,7 +9,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from audits import auditing, fetching
-from audits.models import Repository, SampleRemoval, State, Trigger
+from audits.models import Covers, History, Repository, SampleRemoval, State, Trigger
 from audits.sample_story import FIRST_COMMIT, STORY, Step
 
 NAME, SLUG, BRANCH = "Tidepool", "tidepool", "main"
@@ -33,6 +33,10 @@ def load(*, unless_removed: bool = False) -> Repository | None:
     for step in STORY:
         if step.audited:
             _audit(repository, commits[step.name])
+    if not History.objects.filter(repository=repository).exists():
+        audit, created = auditing.request(repository, trigger=Trigger.SAMPLE, covers=Covers.HISTORY)
+        if created:
+            auditing.run(audit.pk)
     return repository
 
 

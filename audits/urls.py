@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from audits.views import actions, audits, overview, repositories, violations
+from audits.views import actions, audits, histories, overview, repositories, violations
 
 app_name = "audits"
 urlpatterns = [
@@ -13,6 +13,10 @@ urlpatterns = [
     path("repositories/<slug:slug>/delete/", actions.repository_delete, name="repository-delete"),
     path("repositories/<slug:slug>/audit/", actions.audit_now, name="audit-now"),
     path("repositories/<slug:slug>/violations/", violations.violation_list, name="violation-list"),
+    path("repositories/<slug:slug>/history/", histories.history, name="history"),
+    path("repositories/<slug:slug>/history/audit/", histories.audit_history, name="audit-history"),
+    path("repositories/<slug:slug>/hot-spots/", histories.hot_spots, name="hot-spots"),
+    path("repositories/<slug:slug>/commits/<str:sha>/", histories.commit_detail, name="commit-detail"),
     path("violations/<int:pk>/", violations.violation_detail, name="violation-detail"),
     path("audits/", audits.audit_list, name="audit-list"),
     path("audits/<int:pk>/", audits.audit_detail, name="audit-detail"),

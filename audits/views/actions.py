@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from audits import auditing, fetching, tasks
-from audits.models import Audit, Repository
+from audits.models import Audit, Covers, Repository
 from audits.models.audit import IN_FLIGHT
 from audits.views.figures import unseen_in
 from audits.views.pages import HtmxHttpRequest, wanted_text
@@ -44,7 +44,7 @@ def audit_now(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 def audit_retry(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Ask for the same again: a new audit of the same revision, because an ended one is final."""
     ended = get_object_or_404(Audit.objects.select_related("repository"), pk=pk)
-    return redirect(_request(request, ended.repository, ended.rev))
+    return redirect(_request(request, ended.repository, ended.rev, Covers(ended.covers)))
 
 
 @require_POST
@@ -78,9 +78,11 @@ def repository_delete(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     return render(request, "audits/repository_confirm_delete.html", context)
 
 
-def _request(request: HtmxHttpRequest, repository: Repository, rev: str) -> Audit:
+def _request(
+    request: HtmxHttpRequest, repository: Repository, rev: str, covers: Covers = Covers.COMMIT
+) -> Audit:
     """The audit that is now in flight: a new one, or the one that was already. Raises ``LocationError``."""
-    audit, is_new = auditing.request(repository, rev, user=request.user)
+    audit, is_new = auditing.request(repository, rev, user=request.user, covers=covers)
     if is_new:
         tasks.dispatch_after_commit(audit)
     elif audit.rev != rev:

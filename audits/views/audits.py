@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from audits.models import Audit, Lifespan, Repository, State
+from audits.models import Audit, Covers, Lifespan, Repository, State
 from audits.views.figures import HARMLESS, audit_rows, found_by_rule, merged
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 from audits.views.violation_filter import ViolationFilter
@@ -92,6 +92,8 @@ class Change:
 @require_GET
 def audit_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     audit = get_object_or_404(Audit.objects.select_related("repository", "same_as", "requested_by"), pk=pk)
+    if audit.covers == Covers.HISTORY and audit.state == State.SUCCEEDED:
+        return redirect("audits:history", audit.repository.slug)
     context: dict[str, Any] = {"audit": audit, "repository": audit.repository}
     if audit.state == State.SUCCEEDED:
         context |= _result(audit, request.GET.get("page"))

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from audits import fetching
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
-from audits.models import Audit, Lifespan, Repository, Violation
+from audits.models import Audit, Commit, Covers, Event, Lifespan, Repository, Violation
 from audits.views.code import Line, definition, excerpt
 from audits.views.figures import Tally, unseen_in
 from audits.views.pages import HtmxHttpRequest, render_page
@@ -192,7 +192,11 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     )
     same_subject = violation.repository.violations.filter(rule=violation.rule, subject=violation.subject)
     others = same_subject.exclude(pk=pk).order_by("-is_open", "severity", "path", "line")
-    source = _Source(violation.repository, violation.latest_audit.commit_sha)
+    events = list(
+        Event.objects.filter(violation=violation).select_related("commit").order_by("commit__position", "pk")
+    )
+    seen_at = _seen_at(violation, events)
+    source = _Source(violation.repository, seen_at.sha)
     lifespans = violation.lifespans.select_related("introduced_in", "gone_in").order_by(
         "introduced_in__commit_time"
     )
@@ -201,6 +205,9 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         "repository": violation.repository,
         "code": _code(source, violation.path, violation.line),
         "definition": _definition(source, violation),
+        "seen_at": seen_at,
+        "events": [(event, source.reached_main(event.commit)) for event in events],
+        "gone_by": events[-1].commit if events and not violation.is_open else None,
         "lifespans": lifespans,
         "gone_in": _gone_in(violation, lifespans),
         "others": others[:OTHER_PLACES],
@@ -210,6 +217,22 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         ).query(),
     }
     return render_page(request, "audits/violation_detail.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAt:
+    """The commit whose code is shown."""
+
+    sha: str
+    subject: str
+
+
+def _seen_at(violation: Violation, events: list[Event]) -> SeenAt:
+    """Where a violation was seen last; where it was introduced last, when only the history knows of it."""
+    began = [event.commit for event in events if event.kind == Event.Kind.INTRODUCED]
+    if violation.latest_audit.covers == Covers.HISTORY and began:
+        return SeenAt(began[-1].sha, began[-1].subject)
+    return SeenAt(violation.latest_audit.commit_sha, violation.latest_audit.commit_subject)
 
 
 def _gone_in(violation: Violation, lifespans: Iterable[Lifespan]) -> Audit | None:
@@ -229,6 +252,26 @@ class _Source:
             self._git = GitRepository(fetching.path_of(repository))
         except GitError as error:
             self.why_not = f"The code can't be shown: {error}."
+
+    def reached_main(self, commit: Commit) -> Commit | None:
+        """The commit by which one of a side branch came to the branch's own line; None for one that stands there.
+
+        The line is searched by halves: once a commit of it has the other among its ancestors, all later ones do.
+        """
+        if commit.on_main or self._git is None:
+            return None
+        main = Commit.objects.filter(
+            repository=commit.repository_id, on_main=True, position__gt=commit.position
+        )
+        line = list(main.order_by("position").values_list("sha", flat=True))
+        low, high = 0, len(line)
+        while low < high:
+            middle = (low + high) // 2
+            if self._git.is_ancestor(commit.sha, line[middle]):
+                high = middle
+            else:
+                low = middle + 1
+        return main.filter(sha=line[low]).first() if low < len(line) else None
 
     def read(self, path: str) -> bytes | None:
         return self._git.read(self._commit, path) if self._git else None

@@ -11,7 +11,7 @@ from django.conf import settings as django_settings
 from django.core.management import call_command
 
 from audits import sample
-from audits.models import Audit, Repository, State, Violation
+from audits.models import Audit, Covers, Repository, State, Violation
 from audits.sample_story import STORY, TRACKER
 
 
@@ -50,8 +50,9 @@ def test_the_history_has_a_tracker_and_test_results(tmp_path: Path) -> None:
 
 
 def test_audits_tell_the_story(loaded: Repository) -> None:
-    audits = list(loaded.audits.order_by("id"))
-    assert [audit.state for audit in audits] == [State.SUCCEEDED] * len(audits)
+    *audits, history = loaded.audits.order_by("id")
+    assert [audit.state for audit in (*audits, history)] == [State.SUCCEEDED] * (len(audits) + 1)
+    assert history.covers == Covers.HISTORY and loaded.commits.count() == history.files_read > len(audits)
     assert [audit.findings_count for audit in audits] == [0, 4, 7, 9, 11, 5, 7]
     run = Violation.objects.filter(repository=loaded, subject="tidepool.core.ids.IDType.RUN")
     assert run.count() == 6

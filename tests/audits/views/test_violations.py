@@ -312,8 +312,8 @@ def test_violation_needs_few_queries(
     boss: Client, story: Story, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     violation = story.violation(path="app/late.py")
-    # session, user, violation with repository and audits, lifespans, other places, their number
-    with django_assert_num_queries(6):
+    # session, user, violation with repository and audits, events, lifespans, other places, their number
+    with django_assert_num_queries(7):
         boss.get(violation.get_absolute_url())
 
 

@@ -1,0 +1,394 @@
+"""The history of a repository: its trend, one commit of it, and where violations gather."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.paginator import Paginator
+from django.db.models import Count, Exists, Func, Min, OuterRef, Q, QuerySet, TextField, Value
+from django.db.models.functions import Substr
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from audits import auditing, fetching, tasks
+from audits.engine.findings import Zone
+from audits.engine.git import GitError, GitRepository
+from audits.engine.rules import RULES
+from audits.models import Commit, Covers, Event, History, Repository, Violation
+from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
+from audits.views.trend import Drawing, Moment, draw
+
+COMMITS_PER_PAGE = 40
+SHOWN_VIOLATIONS = 200
+SHOWN_FILES = 8
+SHOWN_DIFF_LINES = 240
+MAX_LINE = 300
+SHOWN_SPOTS = 40
+SHOWN_SUBJECTS = 12
+PERIODS = {"": "All", "90": "90 days", "30": "30 days", "7": "7 days", "1": "1 day"}
+
+
+@require_POST
+@permission_required("audits.add_audit", raise_exception=True)
+def audit_history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    """Queue an audit of the whole history, or of what is new since the last one."""
+    repository = get_object_or_404(Repository, slug=slug)
+    audit, is_new = auditing.request(repository, user=request.user, covers=Covers.HISTORY)
+    if is_new:
+        tasks.dispatch_after_commit(audit)
+    elif audit.covers != Covers.HISTORY:
+        messages.info(
+            request, "Another audit of this repository is in flight. Start yours when it has ended."
+        )
+    return redirect(audit)
+
+
+# --- The trend -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TrendFilter:
+    """What of a history is shown: a rule, a zone, a period that ends at a day, over commits or over time."""
+
+    rule: str = ""
+    zone: str = ""
+    days: str = ""
+    until: date | None = None
+    by_time: bool = False
+    quiet: bool = False  # also commits that changed nothing
+    page: str = ""
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Self:
+        rule, zone, days = query.get("rule", ""), query.get("zone", ""), query.get("days", "")
+        try:
+            until = date.fromisoformat(query.get("until", ""))
+        except ValueError:
+            until = None
+        return cls(
+            rule=rule if rule in RULES else "",
+            zone=zone if zone in {*Zone} else "",
+            days=days if days in PERIODS else "",
+            until=until,
+            by_time=query.get("over") == "time",
+            quiet=query.get("commits") == "all",
+            page=query.get("page", "")[:10],
+        )
+
+    def query(self, **changes: str) -> str:
+        values = {
+            "rule": self.rule,
+            "zone": self.zone,
+            "days": self.days,
+            "until": self.until.isoformat() if self.until else "",
+            "over": "time" if self.by_time else "",
+            "commits": "all" if self.quiet else "",
+            **changes,
+        }
+        return "?" + urlencode({name: value for name, value in values.items() if value})
+
+    @property
+    def zones(self) -> list[str]:
+        return [self.zone] if self.zone else [str(zone) for zone in Zone]
+
+    def value(self, counts: Mapping[str, Mapping[str, int]], zone: str) -> int:
+        rules = (self.rule,) if self.rule else counts
+        return sum(counts.get(rule, {}).get(zone, 0) for rule in rules)
+
+    def period(self, last: datetime) -> tuple[datetime | None, datetime | None]:
+        """The first and last moment that are shown; ``last`` is that of the history."""
+        end = None
+        if self.until is not None and self.until.year > 1:
+            end = timezone.make_aware(datetime.combine(self.until, time.max))
+        begin = (end or last) - timedelta(days=int(self.days)) if self.days else None
+        return begin, end
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    label: str
+    query: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRow:
+    commit: Commit
+    zones: tuple[tuple[str, int], ...]
+    total: int
+
+
+@require_GET
+def history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    repository = get_object_or_404(Repository.objects.select_related("history__audit"), slug=slug)
+    chosen = TrendFilter.from_query(request.GET)
+    context: dict[str, Any] = {
+        "repository": repository,
+        "history": getattr(repository, "history", None),
+        "chosen": chosen,
+        "audit_in_flight": repository.audits.filter(state__in=("queued", "running")).first(),
+    }
+    last = Commit.objects.filter(repository=repository).order_by("-position").first()
+    if last is not None:
+        context |= _trend(repository, chosen, last)
+    return render_page(request, "audits/history.html", context, partials=("history-results",))
+
+
+def _trend(repository: Repository, chosen: TrendFilter, last: Commit) -> dict[str, Any]:
+    commits = Commit.objects.filter(repository=repository)
+    begin, end = chosen.period(last.time)
+    if begin is not None:
+        commits = commits.filter(time__gte=begin)
+    if end is not None:
+        commits = commits.filter(time__lte=end)
+    main = commits.filter(on_main=True).order_by("position")
+    moments = [
+        Moment(when, tuple(chosen.value(counts, zone) for zone in chosen.zones), sha, subject)
+        for when, counts, sha, subject in main.values_list("time", "counts", "sha", "subject")
+    ]
+    lines = _lines(chosen, moments)
+    listed = commits if chosen.quiet else commits.filter(Q(introduced__gt=0) | Q(gone__gt=0))
+    page = Paginator(listed.order_by("-position"), COMMITS_PER_PAGE).get_page(chosen.page)
+    drawing = _drawing(moments, lines, chosen)
+    return {
+        "drawing": drawing,
+        "zone_paths": list(zip((zone for _, zone in lines), drawing.paths, strict=True)) if drawing else [],
+        "lines": [(zone, moments[-1].values[index]) for index, zone in lines] if moments else [],
+        "moments": len(moments),
+        "commits_known": Commit.objects.filter(repository=repository).count(),
+        "rows": [_row(commit, chosen) for commit in page.object_list],
+        "page": page,
+        "zones": chosen.zones,
+        "last": last,
+        "rules": _choices(chosen, "rule", {"": "All rules", **{rule: rule for rule in RULES}}, chosen.rule),
+        "zone_choices": _choices(
+            chosen, "zone", {"": "All zones", **{str(z): str(z) for z in Zone}}, chosen.zone
+        ),
+        "periods": _choices(chosen, "days", PERIODS, chosen.days),
+        "over": _choices(
+            chosen, "over", {"": "Over commits", "time": "Over time"}, "time" if chosen.by_time else ""
+        ),
+        "which": _choices(
+            chosen, "commits", {"": "That changed something", "all": "All"}, "all" if chosen.quiet else ""
+        ),
+        "previous_query": chosen.query(page=str(page.number - 1)),
+        "next_query": chosen.query(page=str(page.number + 1)),
+    }
+
+
+def _choices(chosen: TrendFilter, name: str, values: Mapping[str, str], current: str) -> list[Choice]:
+    return [Choice(label, chosen.query(**{name: value}), value == current) for value, label in values.items()]
+
+
+def _lines(chosen: TrendFilter, moments: Sequence[Moment]) -> list[tuple[int, str]]:
+    """The zones that have anything in the period, with their places in the values."""
+    return [
+        (index, zone)
+        for index, zone in enumerate(chosen.zones)
+        if any(moment.values[index] for moment in moments)
+    ]
+
+
+def _drawing(
+    moments: Sequence[Moment], lines: Sequence[tuple[int, str]], chosen: TrendFilter
+) -> Drawing | None:
+    if len(moments) < 2 or not lines:
+        return None
+    shown = [Moment(m.time, tuple(m.values[index] for index, _ in lines), m.sha, m.subject) for m in moments]
+    return draw(shown, by_time=chosen.by_time)
+
+
+def _row(commit: Commit, chosen: TrendFilter) -> CommitRow:
+    zones = tuple((zone, chosen.value(commit.counts, zone)) for zone in chosen.zones)
+    return CommitRow(commit, zones, sum(count for _, count in zones))
+
+
+# --- One commit --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """A line of a difference: "+", "-", " " or "@" for where it stands, and the text."""
+
+    sign: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    path: str
+    lines: tuple[DiffLine, ...]
+    is_cut: bool
+
+
+@require_GET
+def commit_detail(request: HtmxHttpRequest, slug: str, sha: str) -> HttpResponse:
+    """What a commit introduced and removed, with the changes of the files concerned."""
+    commit = get_object_or_404(Commit.objects.select_related("repository"), repository__slug=slug, sha=sha)
+    events = list(
+        Event.objects.filter(commit=commit)
+        .select_related("violation")
+        .order_by("kind", "violation__rule", "violation__subject", "violation__path", "violation__line")[
+            : 2 * SHOWN_VIOLATIONS
+        ]
+    )
+    neighbours = Commit.objects.filter(repository=commit.repository)
+    changing = neighbours.filter(Q(introduced__gt=0) | Q(gone__gt=0))
+    known = neighbours.filter(sha__in=commit.parents)
+    first = next((parent for parent in known if commit.parents and parent.sha == commit.parents[0]), None)
+    context = {
+        "commit": commit,
+        "repository": commit.repository,
+        "introduced": [e.violation for e in events if e.kind == Event.Kind.INTRODUCED][:SHOWN_VIOLATIONS],
+        "gone": [e.violation for e in events if e.kind == Event.Kind.GONE][:SHOWN_VIOLATIONS],
+        "shown": SHOWN_VIOLATIONS,
+        "parents": sorted(known, key=lambda parent: commit.parents.index(parent.sha)),
+        "children": neighbours.filter(parents__contains=[commit.sha], position__gt=commit.position)[:10],
+        "previous": changing.filter(position__lt=commit.position).order_by("-position").first(),
+        "next": changing.filter(position__gt=commit.position).order_by("position").first(),
+        "zones": _zone_changes(commit, first),
+        **_diffs(commit, [event.violation.path for event in events]),
+    }
+    return render_page(request, "audits/commit_detail.html", context)
+
+
+def _zone_changes(commit: Commit, parent: Commit | None) -> list[tuple[str, int, int]]:
+    """Zone, open before (at the first parent), open after."""
+    chosen = TrendFilter()
+    before = parent.counts if parent is not None else {}
+    rows = [(z, chosen.value(before, z), chosen.value(commit.counts, z)) for z in chosen.zones]
+    return [row for row in rows if row[1] or row[2]]
+
+
+def _diffs(commit: Commit, paths: Sequence[str]) -> dict[str, Any]:
+    wanted = list(dict.fromkeys(paths))
+    try:
+        git = GitRepository(fetching.path_of(commit.repository))
+    except GitError as error:
+        return {"diffs": [], "why_no_diffs": f"The changes can't be shown: {error}."}
+    parent = commit.parents[0] if commit.parents else ""
+    found = [
+        diff for path in wanted[:SHOWN_FILES] if (diff := _diff(git, parent, commit.sha, path)) is not None
+    ]
+    why = (
+        ""
+        if found or not wanted
+        else "The files concerned are the same as before: what changed lies elsewhere."
+    )
+    return {"diffs": found, "why_no_diffs": why, "more_files": max(0, len(wanted) - SHOWN_FILES)}
+
+
+def _diff(git: GitRepository, old: str, new: str, path: str) -> FileDiff | None:
+    before, after = _text(git, old, path), _text(git, new, path)
+    if before == after:
+        return None
+    lines: list[DiffLine] = []
+    for number, line in enumerate(difflib.unified_diff(before, after, lineterm="", n=3)):
+        if number < 2:  # the names of the file
+            continue
+        if len(lines) == SHOWN_DIFF_LINES:
+            return FileDiff(path, tuple(lines), is_cut=True)
+        lines.append(DiffLine(line[0], line[1 if line[0] != "@" else 0 :][:MAX_LINE]))
+    return FileDiff(path, tuple(lines), is_cut=False)
+
+
+def _text(git: GitRepository, commit: str, path: str) -> list[str]:
+    data = git.read(commit, path) if commit else None
+    return (data or b"").decode("utf-8", "replace").splitlines()
+
+
+# --- Hot spots -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A folder or file: its violations that are open and that ever were; a folder leads further in."""
+
+    name: str
+    is_folder: bool
+    open: int
+    ever: int
+    query: str
+
+
+@require_GET
+def hot_spots(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    """Where violations gather: folder by folder, which come back, which have been open for longest."""
+    repository = get_object_or_404(Repository, slug=slug)
+    folder = wanted_text(request.GET.get("in"), 1_000).strip("/")
+    prefix = f"{folder}/" if folder else ""
+    violations = Violation.objects.filter(repository=repository)
+    inside = violations.filter(path__startswith=prefix) if prefix else violations
+    open_ones = inside.filter(is_open=True)
+    dated = open_ones.annotate(
+        since=Min("events__commit__time", filter=Q(events__kind=Event.Kind.INTRODUCED))
+    )
+    context = {
+        "repository": repository,
+        "folder": folder,
+        "trail": list(_trail(folder)),
+        "spots": _spots(inside, prefix),
+        "oldest": list(dated.exclude(since=None).order_by("since", "pk")[:SHOWN_SUBJECTS]),
+        "returning": _returning(inside),
+        "has_history": History.objects.filter(repository=repository).exists(),
+        "violations_url": reverse("audits:violation-list", args=[repository.slug]),
+    }
+    return render_page(request, "audits/hot_spots.html", context)
+
+
+def _trail(folder: str) -> Iterator[tuple[str, str]]:
+    parts = folder.split("/") if folder else []
+    for end in range(1, len(parts) + 1):
+        yield parts[end - 1], "?" + urlencode({"in": "/".join(parts[:end])})
+
+
+def _spots(violations: QuerySet[Violation], prefix: str) -> list[Spot]:
+    """What stands right below a folder, the most open ones first. One query."""
+    rest = Substr("path", len(prefix) + 1)
+    name = Func(rest, Value("/"), Value(1), function="SPLIT_PART", output_field=TextField())
+    rows = (
+        violations.annotate(spot=name)
+        .order_by()
+        .values("spot")
+        .annotate(
+            ever=Count("pk"),
+            open=Count("pk", filter=Q(is_open=True)),
+            longest=Min("path"),
+        )
+        .order_by("-open", "-ever", "spot")[:SHOWN_SPOTS]
+    )
+    return [
+        Spot(
+            row["spot"],
+            row["longest"] != prefix + row["spot"],
+            row["open"],
+            row["ever"],
+            "?" + urlencode({"in": prefix + row["spot"]}),
+        )
+        for row in rows
+    ]
+
+
+def _returning(violations: QuerySet[Violation]) -> list[Any]:
+    """Subjects with violations that were introduced again after they had gone. One query."""
+    earlier_end = Event.objects.filter(
+        violation=OuterRef("violation"),
+        kind=Event.Kind.GONE,
+        commit__position__lt=OuterRef("commit__position"),
+    )
+    again = Event.objects.filter(Exists(earlier_end), violation=OuterRef("pk"), kind=Event.Kind.INTRODUCED)
+    return list(
+        violations.filter(Exists(again))
+        .order_by()
+        .values("rule", "subject")
+        .annotate(places=Count("pk"), open=Count("pk", filter=Q(is_open=True)))
+        .order_by("-places", "subject")[:SHOWN_SUBJECTS]
+    )
