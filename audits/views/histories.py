@@ -39,9 +39,14 @@ PERIODS = {"": "All", "90": "90 days", "30": "30 days", "7": "7 days", "1": "1 d
 @require_POST
 @permission_required("audits.add_audit", raise_exception=True)
 def audit_history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    """Queue an audit of the whole history, or of what is new since the last one."""
+    """Queue an audit of the whole history, or of what is new since the last one, up to ``rev`` (empty: the branch)."""
     repository = get_object_or_404(Repository, slug=slug)
-    audit, is_new = auditing.request(repository, user=request.user, covers=Covers.HISTORY)
+    rev = wanted_text(request.POST.get("rev"), 300)
+    try:
+        audit, is_new = auditing.request(repository, rev, user=request.user, covers=Covers.HISTORY)
+    except fetching.LocationError as error:
+        messages.error(request, str(error))
+        return redirect("audits:history", slug)
     if is_new:
         tasks.dispatch_after_commit(audit)
     elif audit.covers != Covers.HISTORY:

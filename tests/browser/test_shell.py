@@ -7,9 +7,18 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from audits.models import Audit, Repository, State
+from audits import auditing
+from audits.models import Audit, Commit, Covers, Repository, State
 from tests.audits.story import Story
 from tests.browser.conftest import LIGHT, OpenPage, session_cookie
+
+
+def _history(story: Story) -> list[str]:
+    """The pages of a history that is known."""
+    audit, _ = auditing.request(story.repository, covers=Covers.HISTORY)
+    auditing.run(audit.pk)
+    last = Commit.objects.filter(repository=story.repository).latest("position")
+    return [f"{story.url}history/", f"{story.url}history/?over=time&commits=all", last.get_absolute_url()]
 
 
 def paths(story: Story) -> list[str]:
@@ -33,6 +42,9 @@ def paths(story: Story) -> list[str]:
         f"{story.url}violations/?state=all&open=missing-member:app.ids.IDType.RUN",
         f"{story.url}violations/?state=all&view=places",
         f"{story.url}violations/?q=nothing",
+        f"{story.url}history/",
+        f"{story.url}hot-spots/",
+        *_history(story),
         f"{story.url}edit/",
         f"{story.url}delete/",
         *(violation.get_absolute_url() for violation in violations),

@@ -135,11 +135,11 @@ def use_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> Non
         "from audits.engine import parse_child\n"
         "original = parse_child.parse\n"
         "parsed = []\n"
-        "def parse(repository, sha, file_bytes):\n"
+        "def parse(repository, sha, file_bytes, native):\n"
         "    data = repository.blob(sha) or b''\n"
         "    parsed.append(sha)\n"
         f"    {code}\n"
-        "    return original(repository, sha, file_bytes)\n"
+        "    return original(repository, sha, file_bytes, native)\n"
         "parse_child.parse = parse\n"
         "parse_child.main()\n"
     )
@@ -266,7 +266,7 @@ def test_memory_does_not_grow_with_the_number_of_files(
     body = "\n".join(f"def f{n}(a, b=E.X{n}): return [a.b.c for a in b if a['k{n}']]" for n in range(300))
     files = {f"f{n}.py": f"from a import E\nx = {n}\n{body}" for n in range(240)}
     peak = "str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    use_child(monkeypatch, tmp_path, f"return original(repository, sha, file_bytes)._replace(words={peak})")
+    use_child(monkeypatch, tmp_path, f"return original(repository, sha, file_bytes, native)._replace(words={peak})")
     kilobytes = sorted(int(o.words) for o in outcomes(make(tmp_path, files), workers=1).values())
     assert kilobytes[-1] - kilobytes[len(kilobytes) // 4] < 20_000
 

@@ -99,6 +99,13 @@ def test_only_those_who_may_audit_start_it(
     assert audit.covers == Covers.HISTORY and response.headers["Location"] == audit.get_absolute_url()
 
 
+def test_a_revision_that_is_none_is_refused_in_words(told: tuple[History, Drifting], boss: Client) -> None:
+    slug = told[0].repository.slug
+    before = Audit.objects.count()
+    page = boss.post(f"/repositories/{slug}/history/audit/", {"rev": "--upload-pack=x"}, follow=True)
+    assert "revision" in page.content.decode() and Audit.objects.count() == before
+
+
 def test_a_rewritten_branch_is_said_on_the_page(told: tuple[History, Drifting], viewer: Client) -> None:
     History.objects.update(stale_since=datetime(2026, 1, 1, tzinfo=UTC))
     page = viewer.get(f"/repositories/{told[0].repository.slug}/history/").content.decode()
