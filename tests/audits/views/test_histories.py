@@ -103,7 +103,7 @@ def test_a_revision_that_is_none_is_refused_in_words(told: tuple[History, Drifti
     slug = told[0].repository.slug
     before = Audit.objects.count()
     page = boss.post(f"/repositories/{slug}/history/audit/", {"rev": "--upload-pack=x"}, follow=True)
-    assert "revision" in page.content.decode() and Audit.objects.count() == before
+    assert "as git writes them" in page.content.decode() and Audit.objects.count() == before
 
 
 def test_a_rewritten_branch_is_said_on_the_page(told: tuple[History, Drifting], viewer: Client) -> None:
