@@ -8,14 +8,16 @@ codebase's business.
 
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import msgspec
 import zstandard
 
-# The parser belongs to it: another Python can place or name things otherwise.
-FACTS_VERSION = 4_00 + sys.version_info.minor
+# What reads the files belongs to it. The native extractor reads nearly all of them, the same on every Python; those
+# left to the running Python can come out otherwise on another, and newer syntax without the native extractor, too.
+FACTS_VERSION = 5_00 + sys.version_info.minor + (0 if find_spec("wasmtime") else 50)
 
 # Flags of a place.
 GUARD_ATTRIBUTE = 1  # AttributeError would be caught, or hasattr was asked
@@ -195,7 +197,17 @@ _decoder = msgspec.msgpack.Decoder(Facts)
 
 def encode(facts: Facts) -> bytes:
     """Facts as compressed bytes, the same for the same facts."""
-    return zstandard.ZstdCompressor(level=3).compress(_encoder.encode(facts))
+    return compressed(packed(facts))
+
+
+def packed(facts: Facts) -> bytes:
+    """Facts as bytes: the native extractor gives the very same ones."""
+    return _encoder.encode(facts)
+
+
+def compressed(packed_facts: bytes) -> bytes:
+    """``packed``'s bytes as they are kept."""
+    return zstandard.ZstdCompressor(level=3).compress(packed_facts)
 
 
 def decode(data: bytes) -> Facts:

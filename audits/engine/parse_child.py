@@ -16,13 +16,16 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from audits.engine.extraction import extract
-from audits.engine.facts import encode
+from audits.engine.facts import compressed, encode
 from audits.engine.findings import ProblemKind
 from audits.engine.git import GitError, GitRepository
+from audits.engine.native_extraction import RESERVATION, NativeExtractor
 from audits.engine.syntax import NewerSyntaxError, NotSourceError
 
 # ``ast.parse`` needs about 600 bytes of memory for a byte of dense source (measured: 600 MB for 1 MB of ``x=1``).
 MEMORY_BYTES = 2 * 1024**3
+# The native extractor reserves addresses for its memory, and takes of them what it needs.
+ADDRESS_BYTES = MEMORY_BYTES + RESERVATION + 256 * 1024**2
 # Deep enough for any honest expression; beyond it Python says so instead of overflowing its stack.
 RECURSION_LIMIT = 6_000
 
@@ -51,8 +54,9 @@ def write_frame(stream: BinaryIO, payload: bytes) -> None:
     stream.flush()
 
 
-def parse(repository: GitRepository, sha: str, file_bytes: int) -> Outcome:
-    """The outcome for one blob. Lets ``MemoryError`` through: it may be the fault of the files before."""
+def parse(repository: GitRepository, sha: str, file_bytes: int, native: NativeExtractor | None) -> Outcome:
+    """The outcome for one blob; without the native extractor the reference reads it. Lets ``MemoryError`` through: it
+    may be the fault of the files before."""
     size = repository.size(sha)
     if size is None:
         return Outcome(
@@ -69,6 +73,9 @@ def parse(repository: GitRepository, sha: str, file_bytes: int) -> Outcome:
     data = repository.blob(sha)
     if data is None:
         return Outcome(sha, problem=ProblemKind.MISSING_BLOB, words="the file's contents can't be read")
+    native_facts = native.facts(data) if native is not None else None
+    if native_facts is not None:
+        return Outcome(sha, compressed(native_facts))
     try:
         return Outcome(sha, encode(extract(data)))
     except NewerSyntaxError as error:
@@ -79,8 +86,17 @@ def parse(repository: GitRepository, sha: str, file_bytes: int) -> Outcome:
         return Outcome(sha, problem=ProblemKind.TOO_COMPLEX, words="nested too deeply to parse")
 
 
+def native_extractor() -> NativeExtractor | None:
+    """None where it can't run: facts come more slowly then."""
+    try:
+        return NativeExtractor()
+    except OSError:
+        return None
+
+
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     sys.setrecursionlimit(RECURSION_LIMIT)
@@ -93,10 +109,11 @@ def main() -> None:
         repository = GitRepository(Path(sys.argv[1]))
     except GitError as error:
         sys.exit(str(error))
+    native = native_extractor()
     write_frame(answers, b"")  # ready
     while (request := read_frame(sys.stdin.buffer)) is not None:
         shas = msgspec.msgpack.decode(request, type=list[str])
-        outcomes = [parse(repository, sha, file_bytes) for sha in shas]
+        outcomes = [parse(repository, sha, file_bytes, native) for sha in shas]
         write_frame(answers, msgspec.msgpack.encode(outcomes))
 
 

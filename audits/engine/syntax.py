@@ -100,8 +100,13 @@ def _valid_elsewhere(data: bytes) -> str | None:
         return None
     if "\0" in text or text.startswith("\ufeff"):
         return None
+    return text if is_valid(text) else None
+
+
+def is_valid(text: str) -> bool:
+    """Whether ruff's parser finds no error in a text. Deeply nested text can end the process."""
     _, errors, *_ = ast_serialize.parse("file.py", text, python_version=(3, 14))
-    return None if errors else text
+    return not errors
 
 
 def _is_template(data: bytes, line: int) -> bool:
