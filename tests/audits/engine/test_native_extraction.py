@@ -1,9 +1,9 @@
 """The native extractor gives the very bytes that the reference gives, or leaves a file to it."""
 
 # ruff: noqa: E501 (each source in one line, next to its name)
-
 import hashlib
 import random
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -264,3 +264,19 @@ def test_generated_modules_have_the_same_facts(source: str) -> None:
 
 
 EXTRACTOR = NativeExtractor()
+
+
+def test_what_it_will_not_answer_for_costs_no_addresses() -> None:
+    """As in a parsing child: few addresses to take, and no collector that gives any back."""
+    script = (
+        "import gc, resource\n"
+        "from audits.engine.native_extraction import NativeExtractor\n"
+        "from audits.engine.parse_child import ADDRESS_BYTES\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))\n"
+        "gc.disable()\n"
+        "native = NativeExtractor()\n"
+        "assert [native.facts(b'def (:\\n') for _ in range(12)] == [None] * 12\n"
+        "assert native.facts(b'x = 1\\n')\n"
+    )
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", script], cwd=root, check=True, timeout=60)
