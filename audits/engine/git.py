@@ -85,7 +85,7 @@ class GitRepository:
             self._repo = pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH)
         except (pygit2.GitError, ValueError) as error:
             raise GitError("not-a-repository", f"{path} is not a git repository") from error
-        self._listings: dict[str, dict[bytes, tuple[bytes, str]]] = {}
+        self._listings: dict[str, dict[bytes, tuple[bytes, bytes]]] = {}
         self._loose = _LooseObjects(_objects_folder(Path(self._repo.path)))
 
     def resolve(self, rev: str = "") -> Commit:
@@ -192,7 +192,7 @@ class GitRepository:
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise GitError("corrupt", f"commit {commit} can't be read") from error
 
-    def _listing(self, tree: str | None, prefix: str) -> dict[bytes, tuple[bytes, str]]:
+    def _listing(self, tree: str | None, prefix: str) -> dict[bytes, tuple[bytes, bytes]]:
         """What a tree object holds: mode and object id by name. Those read last are remembered."""
         if tree is None:
             return {}
@@ -297,16 +297,18 @@ class GitRepository:
 
 _TREE = b"40000"
 _MODES = {b"120000": "link", b"160000": "submodule"}
-_MAX_LISTINGS = 20_000
+_MAX_LISTINGS = 5_000
 
 
-def _parsed(data: bytes, width: int) -> Iterator[tuple[bytes, tuple[bytes, str]]]:
-    """The entries of a tree object: name, mode, object id. ``width`` is the length of an id in bytes."""
+def _parsed(data: bytes, width: int) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:
+    """The entries of a tree object: name, mode, object id as it stands. ``width`` is the length of an id in bytes."""
     position = 0
+    modes: dict[bytes, bytes] = {}  # the same few, over and over
     while position < len(data):
         blank = data.index(b" ", position)
         end = data.index(b"\0", blank)
-        yield data[blank + 1 : end], (data[position:blank], data[end + 1 : end + 1 + width].hex())
+        mode = data[position:blank]
+        yield data[blank + 1 : end], (modes.setdefault(mode, mode), data[end + 1 : end + 1 + width])
         position = end + 1 + width
 
 
@@ -341,14 +343,14 @@ def _written(folder: dict[bytes, Any], algorithm: str) -> bytes:
     return hashlib.new(algorithm, b"tree %d\0" % len(data) + data, usedforsecurity=False).digest()
 
 
-def _folder(side: tuple[bytes, str] | None) -> str | None:
-    return side[1] if side is not None and side[0] == _TREE else None
+def _folder(side: tuple[bytes, bytes] | None) -> str | None:
+    return side[1].hex() if side is not None and side[0] == _TREE else None
 
 
-def _entry(path: str, side: tuple[bytes, str] | None) -> Entry | None:
+def _entry(path: str, side: tuple[bytes, bytes] | None) -> Entry | None:
     if side is None or side[0] == _TREE:
         return None
-    return Entry(path, side[1], _MODES.get(side[0], "file"))
+    return Entry(path, side[1].hex(), _MODES.get(side[0], "file"))
 
 
 class _LooseObjects:

@@ -4,6 +4,7 @@ import ast
 import gc
 import multiprocessing
 import os
+import random
 import resource
 import time
 import warnings
@@ -19,8 +20,13 @@ from django.core.management.base import BaseCommand, CommandError
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.findings import Report
 from audits.engine.git import GitError, GitRepository
+from audits.engine.history import history
 from audits.engine.policy import parse_policy
 from audits.engine.run import audit
+
+# Of the versions of files for the floor of a history, and of its commits as pushes.
+_SAMPLED = 3_000
+_PUSHES = 400
 
 
 class Measure(NamedTuple):
@@ -38,7 +44,7 @@ class Measure(NamedTuple):
 class Command(BaseCommand):
     help = (
         "Measure. `bench audit PATH`: a cold audit, a policy edit and nothing changed, beside plain ast.parse of the "
-        "same files."
+        "same files. `bench history PATH`: every commit, and what a push costs."
     )
     requires_system_checks: list[str] = []
 
@@ -48,8 +54,38 @@ class Command(BaseCommand):
         audit_parser.add_argument("path", type=Path)
         audit_parser.add_argument("--rev", default="")
         audit_parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+        history_parser = kinds.add_parser("history", help="every commit up to one, and what a push costs")
+        history_parser.add_argument("path", type=Path)
+        history_parser.add_argument("--rev", default="")
+        history_parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
 
     def handle(self, **options: Any) -> None:
+        if options["kind"] == "history":
+            self._history(options["path"].absolute(), options["rev"], options["workers"])
+        else:
+            self._audit(options)
+
+    def _history(self, path: Path, rev: str, workers: int) -> None:
+        try:
+            commit = GitRepository(path).resolve(rev)
+        except GitError as error:
+            raise CommandError(str(error)) from error
+        (floor,) = _in_fresh_process(_sampled_parse, path, commit.sha, workers)
+        cold, cached, pushes = _in_fresh_process(_histories, path, commit.sha, workers)
+        self.stdout.write(
+            f"commit {commit.sha}, {workers} parsing processes\n{'':<28}{'seconds':>9}{'x parse':>9}  MB\n"
+        )
+        self._line("plain ast.parse, one core*", floor, floor)
+        self._line("whole history, cold", cold, floor)
+        self._line("whole history, facts known", cached, floor)
+        phases = pushes.phases
+        self.stdout.write(
+            f"a commit after its parent, {pushes.findings:,} of them: p50 {1000 * phases['p50']:.1f} ms, "
+            f"p99 {1000 * phases['p99']:.0f} ms, at most {phases['max']:.1f} s\n"
+            f"* of {floor.findings:,} of the {cold.findings:,} versions of files, scaled by bytes\n"
+        )
+
+    def _audit(self, options: dict[str, Any]) -> None:
         path = options["path"].absolute()
         try:
             commit = GitRepository(path).resolve(options["rev"])
@@ -79,7 +115,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{name:<28}{measure.seconds:>9.2f}{ratio:>9.3f}  {memory}\n")
 
 
-def _measure(work: Callable[[], Report | None]) -> Measure:
+def _measure(work: Callable[[], Report | None] | Callable[[], None]) -> Measure:
     start = time.perf_counter()
     report = work()
     seconds = time.perf_counter() - start
@@ -94,6 +130,10 @@ def _plain_parse(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
     repository = GitRepository(path)
     blobs = {e.sha for e in repository.tree(sha) if e.kind == "file" and e.path.endswith(".py")}
     sources = [data for blob in sorted(blobs) if (data := repository.blob(blob)) is not None]
+    return (_parse_all(sources),)
+
+
+def _parse_all(sources: list[bytes]) -> Measure:
     gc.disable()
     warnings.simplefilter("ignore")
 
@@ -104,7 +144,54 @@ def _plain_parse(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
 
-    return (_measure(parse),)
+    return _measure(parse)
+
+
+def _versions(repository: GitRepository, sha: str) -> list[str]:
+    """The blobs of all Python files in all commits."""
+    blobs: dict[str, None] = {}
+    for commit in repository.log(sha):
+        for path, (_, now) in repository.changes(
+            commit.parents[0] if commit.parents else "", commit.sha
+        ).items():
+            if now is not None and now.kind == "file" and path.endswith(".py"):
+                blobs[now.sha] = None
+    return list(blobs)
+
+
+def _sampled_parse(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
+    """``ast.parse`` of a sample of all versions of all files, scaled to all of them by their bytes."""
+    repository = GitRepository(path)
+    blobs = _versions(repository, sha)
+    sizes = {blob: repository.size(blob) or 0 for blob in blobs}
+    chosen = random.Random(sha).sample(blobs, min(len(blobs), _SAMPLED))  # noqa: S311 (a sample, no secret)
+    measure = _parse_all([data for blob in chosen if (data := repository.blob(blob)) is not None])
+    share = sum(sizes[blob] for blob in chosen) / max(sum(sizes.values()), 1)
+    return (measure._replace(seconds=measure.seconds / share, findings=len(chosen)),)
+
+
+def _histories(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
+    """The whole history without and with facts; then the time of each commit that follows its own parent."""
+    repository = GitRepository(path)
+    commit = repository.resolve(sha)
+    store = MemoryFactsStore()
+    seconds: list[float] = []
+
+    def run() -> None:
+        seconds.clear()
+        last, before = time.perf_counter(), ""
+        for change in history(repository, commit, parse_policy(""), store, workers=workers):
+            now = time.perf_counter()
+            if before and change.commit.parents[:1] == (before,):
+                seconds.append(now - last)
+            last, before = now, change.commit.sha
+
+    cold = _measure(run)
+    cached = _measure(run)
+    chosen = sorted(random.Random(sha).sample(seconds, min(len(seconds), _PUSHES)))  # noqa: S311 (a sample)
+    phases = {"p50": chosen[len(chosen) // 2], "p99": chosen[len(chosen) * 99 // 100], "max": chosen[-1]}
+    versions = len(_versions(repository, sha))
+    return cold._replace(findings=versions), cached, Measure(0, 0, 0, phases, len(chosen))
 
 
 # Touches all findings and parses nothing.
