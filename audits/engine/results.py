@@ -62,7 +62,7 @@ def _engine() -> str:
     """A digest of the engine's own sources: no version number that somebody forgot to raise keeps an old result."""
     folder = Path(__file__).parent
     digest = xxhash.xxh3_128()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted((*folder.rglob("*.py"), *folder.rglob("*.wasm"))):
         digest.update(f"{path.relative_to(folder)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from audits.engine.facts import OPAQUE
 
-BUILTINS = frozenset(dir(builtins))
+# Those of newer Pythons as well, so that facts don't depend on the one that runs.
+BUILTINS = frozenset(dir(builtins)) | {"PythonFinalizationError", "_IncompleteInputError"}
 # Bindings that are no candidates: ``del x``, after which the name doesn't exist, and ``x = None``, after which it does.
 UNBOUND = -2
 ABSENT = -3
