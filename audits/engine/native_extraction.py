@@ -27,7 +27,7 @@ _MEMORY_TO_KEEP = 128 * 1024**2
 _STACK_BYTES = 2 * 1024**2  # the most that wasmtime allows
 _BOM = b"\xef\xbb\xbf"
 # A declared encoding other than UTF-8, in one of the first two lines.
-_ENCODING = re.compile(rb"\A(?:[^\n]*\n)?[ \t\f]*#.*?coding[:=][ \t]*(?!(?:utf-8|utf8|UTF-8)(?![-\w.]))")
+_ENCODING = re.compile(rb"\A(?:[^\n]*\n)?[ \t\f]*#.*?coding[:=][ \t]*+(?!(?:utf-8|utf8|UTF-8)(?![-\w.]))")
 
 
 class NativeExtractor:

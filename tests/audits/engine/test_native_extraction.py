@@ -48,6 +48,7 @@ NASTY = {
     "only a comment without a line end": "# x",
     "blanks at the end": "import a\n   ",
     "a byte order mark": b"\xef\xbb\xbfimport a\na.b\n",
+    "a declared encoding": "# -*- coding: utf-8 -*-\nimport a\na.b, 'ü'\n",
     "carriage returns": b"import a\r\nif a.b:\r\n    x = '''c\r\nd'''\r\n",
     "a form feed": "import a\n\x0cdef f():\n    return a.b\n",
     "tabs": "import a\nif a:\n\tx = a.b\n\tif x:\n\t\ty = a.c\n",
