@@ -29,6 +29,7 @@ from audits.views.trend import Drawing, Moment, draw
 COMMITS_PER_PAGE = 40
 SHOWN_VIOLATIONS = 200
 SHOWN_FILES = 8
+TRIED_FILES = 60
 SHOWN_DIFF_LINES = 240
 MAX_LINE = 300
 SHOWN_SPOTS = 40
@@ -260,7 +261,9 @@ def commit_detail(request: HtmxHttpRequest, slug: str, sha: str) -> HttpResponse
         "previous": changing.filter(position__lt=commit.position).order_by("-position").first(),
         "next": changing.filter(position__gt=commit.position).order_by("position").first(),
         "zones": _zone_changes(commit, first),
-        **_diffs(commit, [event.violation.path for event in events]),
+        **_diffs(
+            commit, [event.violation.path for event in events] + [e.violation.definition_path for e in events]
+        ),
     }
     return render_page(request, "audits/commit_detail.html", context)
 
@@ -274,21 +277,23 @@ def _zone_changes(commit: Commit, parent: Commit | None) -> list[tuple[str, int,
 
 
 def _diffs(commit: Commit, paths: Sequence[str]) -> dict[str, Any]:
-    wanted = list(dict.fromkeys(paths))
+    wanted = [path for path in dict.fromkeys(paths) if path]
     try:
         git = GitRepository(fetching.path_of(commit.repository))
     except GitError as error:
         return {"diffs": [], "why_no_diffs": f"The changes can't be shown: {error}."}
     parent = commit.parents[0] if commit.parents else ""
-    found = [
-        diff for path in wanted[:SHOWN_FILES] if (diff := _diff(git, parent, commit.sha, path)) is not None
-    ]
+    found: list[FileDiff] = []
+    for path in wanted[:TRIED_FILES]:
+        if len(found) < SHOWN_FILES and (diff := _diff(git, parent, commit.sha, path)) is not None:
+            found.append(diff)
     why = (
         ""
         if found or not wanted
         else "The files concerned are the same as before: what changed lies elsewhere."
     )
-    return {"diffs": found, "why_no_diffs": why, "more_files": max(0, len(wanted) - SHOWN_FILES)}
+    more = len(wanted) > TRIED_FILES or len(found) == SHOWN_FILES
+    return {"diffs": found, "why_no_diffs": why, "more_files": more}
 
 
 def _diff(git: GitRepository, old: str, new: str, path: str) -> FileDiff | None:

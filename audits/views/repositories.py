@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from audits.forms import RepositoryForm
-from audits.models import Audit, Repository
+from audits.models import Audit, Covers, Repository
 from audits.views.figures import audit_rows, merged, open_by_rule
 from audits.views.pages import HtmxHttpRequest, render_page
 from audits.views.violation_filter import ViolationFilter
@@ -35,7 +35,8 @@ def repository_detail(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 
 
 def _context(repository: Repository, audits: list[Audit]) -> dict[str, Any]:
-    latest = audits[0] if audits else None
+    in_flight = audits[0] if audits and audits[0].in_flight else None
+    latest = in_flight or next((audit for audit in audits if audit.covers == Covers.COMMIT), None)
     seen = {row.audit.pk: row for row in audit_rows([*audits, *filter(None, [repository.current_audit])])}
     rules = open_by_rule(repository)
     worst = ViolationFilter()
@@ -46,7 +47,7 @@ def _context(repository: Repository, audits: list[Audit]) -> dict[str, Any]:
         "latest_unseen": seen[latest.pk].unseen if latest else 0,
         "latest_audits": audits,
         "current_unseen": seen[repository.current_audit.pk].unseen if repository.current_audit else 0,
-        "audit_in_flight": latest if latest and latest.in_flight else None,
+        "audit_in_flight": in_flight,
         "rules": rules,
         "total": merged(row.tally for row in rules),
         "subjects": groups_of(worst, rows, {}, {}),
