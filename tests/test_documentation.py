@@ -33,6 +33,9 @@ def test_the_readme_names_each_rule() -> None:
     [
         "README.md",
         "docs/architecture.md",
+        "docs/benchmarks.md",
+        "docs/engine-native.md",
+        "docs/engine.md",
         "docs/policy.md",
         "docs/rules.md",
         "docs/settings.md",
