@@ -21,6 +21,8 @@ from audits.engine.findings import ProblemKind
 from audits.engine.parse_child import Outcome, write_frame
 
 BATCH = 24
+# How often a parsing process is started before it counts as one that can't be.
+STARTS = 3
 START_SECONDS = 60
 CHILD = ("-m", "audits.engine.parse_child")
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -53,10 +55,8 @@ class _Child:
         self._is_ready = False
 
     def ask(self, shas: Sequence[str], seconds: float) -> list[Outcome]:
-        """The outcomes of a batch. Raises ``ChildLostError``, or ``ParserUnavailableError`` before the first."""
+        """The outcomes of a batch. Raises ``ChildLostError``."""
         assert self.process.stdin is not None
-        if not self._is_ready:
-            self._wait_ready()
         try:
             write_frame(self.process.stdin, msgspec.msgpack.encode(list(shas)))  # type: ignore[arg-type]
         except OSError as error:
@@ -65,7 +65,10 @@ class _Child:
         self.is_fresh = False
         return outcomes
 
-    def _wait_ready(self) -> None:
+    def wait_ready(self) -> None:
+        """Returns when it takes batches. Raises ``ParserUnavailableError``."""
+        if self._is_ready:
+            return
         try:
             self._frame(START_SECONDS)
         except ChildLostError as error:
@@ -154,7 +157,7 @@ class ParsePool:
     def _parse_batch(self, number: int, batch: list[str]) -> list[Outcome]:
         is_fresh = True
         try:
-            child = self._child(number)
+            child = self._started(number)
             is_fresh = child.is_fresh
             return child.ask(batch, self._file_seconds)
         except ChildLostError:
@@ -168,6 +171,20 @@ class ParsePool:
             return self._parse_batch(number, batch)
         words = f"too complex: parsing took more than {self._file_seconds} s, too much memory, or crashed the parser"
         return [Outcome(batch[0], problem=ProblemKind.TOO_COMPLEX, words=words)]
+
+    def _started(self, number: int) -> _Child:
+        """A child that is ready. Somebody may kill one that starts: a few more are tried before none can be had."""
+        for start in range(1, STARTS + 1):
+            child = self._child(number)
+            try:
+                child.wait_ready()
+            except ParserUnavailableError:
+                self._lose(number)
+                if start == STARTS or self._closed.is_set():
+                    raise
+            else:
+                return child
+        raise AssertionError
 
     def _child(self, number: int) -> _Child:
         with self._lock:

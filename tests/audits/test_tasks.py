@@ -208,7 +208,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = {"app/__init__.py": "", "app/ids.py": enum}
     for number in range(600):
         body = "".join(
-            f"def f{n}(a, b={number}):\n    return [a + b * {n}, {{a: b}}]\n\n\n" for n in range(150)
+            f"def f{n}(a, b={number}):\n    return [a + b * {n}, {{a: b}}]\n\n\n" for n in range(900)
         )
         use = "from app.ids import IDType\n\nRUN = IDType.RUN\n" if number % 10 == 0 else ""
         files[f"app/m{number}.py"] = use + body

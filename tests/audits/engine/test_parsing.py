@@ -266,7 +266,9 @@ def test_memory_does_not_grow_with_the_number_of_files(
     body = "\n".join(f"def f{n}(a, b=E.X{n}): return [a.b.c for a in b if a['k{n}']]" for n in range(300))
     files = {f"f{n}.py": f"from a import E\nx = {n}\n{body}" for n in range(240)}
     peak = "str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    use_child(monkeypatch, tmp_path, f"return original(repository, sha, file_bytes, native)._replace(words={peak})")
+    use_child(
+        monkeypatch, tmp_path, f"return original(repository, sha, file_bytes, native)._replace(words={peak})"
+    )
     kilobytes = sorted(int(o.words) for o in outcomes(make(tmp_path, files), workers=1).values())
     assert kilobytes[-1] - kilobytes[len(kilobytes) // 4] < 20_000
 
