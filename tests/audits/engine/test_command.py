@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pygit2
 import pytest
+from pygit2.enums import CheckoutStrategy
 from sarif_pydantic import Sarif
 
 from audits.engine import command
@@ -23,7 +26,7 @@ OLD = {"shop/__init__.py": "", "shop/kinds.py": KINDS, "shop/late.py": LATE}
 def repository(tmp_path: Path) -> Path:
     path = init_repository(tmp_path / "a repository")
     commit_tree(path, OLD, "one", 1_700_000_000, [])
-    git(path, "reset", "--hard", "--quiet")
+    checkout(path, "main")
     return path
 
 
@@ -33,6 +36,39 @@ def clean_environment(tmp_path: Path) -> dict[str, str]:
         f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
     return plain | names | {"SSOT_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+
+
+def stage(path: Path, *names: str) -> None:
+    """Take files (none: all) into the index as they lie about, also those that are gone."""
+    index = pygit2.Repository(str(path)).index
+    index.add_all(list(names) or ["."])
+    for entry in list(index):
+        if not names and not (path / entry.path).exists():
+            index.remove(entry.path)
+    index.write()
+
+
+def commit(path: Path, message: str) -> None:
+    """Commit what is staged."""
+    repository = pygit2.Repository(str(path))
+    who = pygit2.Signature("a", "a@b.example", 1_700_000_500, 0)
+    parents = [repository.head.target]
+    repository.create_commit("HEAD", who, who, message, repository.index.write_tree(), parents)
+
+
+def checkout(path: Path, branch: str) -> None:
+    """Go to a branch, which begins here when it is new."""
+    repository = pygit2.Repository(str(path))
+    if branch not in repository.branches:
+        repository.branches.create(branch, repository[repository.head.target].peel(pygit2.Commit))
+    repository.checkout(f"refs/heads/{branch}", strategy=CheckoutStrategy.FORCE)
+
+
+def merge(path: Path, branch: str) -> None:
+    """Merge a branch into the index and the work tree; what conflicts stays so."""
+    repository = pygit2.Repository(str(path))
+    repository.merge(repository.branches[branch].target)
+    repository.index.write()
 
 
 def git(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -84,8 +120,8 @@ def test_only_what_is_new_beside_a_report_fails(repository: Path, tmp_path: Path
     assert run(repository, "--format", "json", "--output", str(baseline)).returncode == 1
     assert run(repository, "--baseline", str(baseline)).returncode == 0
     write(repository, {"shop/new.py": LATE, "shop/late.py": "x = 1\n"})
-    git(repository, "add", ".")
-    git(repository, "commit", "-qm", "two")
+    stage(repository)
+    commit(repository, "two")
     done = run(repository, "--baseline", str(baseline))
     assert done.returncode == 1
     assert "shop/new.py:5" in done.stdout
@@ -95,8 +131,8 @@ def test_only_what_is_new_beside_a_report_fails(repository: Path, tmp_path: Path
 
 def test_a_revision_is_a_baseline(repository: Path) -> None:
     write(repository, {"shop/new.py": LATE})
-    git(repository, "add", ".")
-    git(repository, "commit", "-qm", "two")
+    stage(repository)
+    commit(repository, "two")
     value = report(repository, "--baseline", "HEAD~1")
     assert {f["path"]: f["baseline"] for f in value["findings"]} == {
         "shop/late.py": "unchanged",
@@ -107,10 +143,10 @@ def test_a_revision_is_a_baseline(repository: Path) -> None:
 
 def test_sarif_says_new_unchanged_and_absent(repository: Path) -> None:
     write(repository, {"shop/new.py": LATE, "shop/late.py": "x = 1\n", "shop/kept.py": LATE})
-    git(repository, "add", "shop/kept.py")
-    git(repository, "commit", "-qm", "two")
-    git(repository, "add", ".")
-    git(repository, "commit", "-qm", "three")
+    stage(repository, "shop/kept.py")
+    commit(repository, "two")
+    stage(repository)
+    commit(repository, "three")
     done = run(repository, "--baseline", "HEAD~1", "--format", "sarif")
     Sarif.model_validate_json(done.stdout)
     results = json.loads(done.stdout)["runs"][0]["results"]
@@ -123,7 +159,8 @@ def test_sarif_says_new_unchanged_and_absent(repository: Path) -> None:
 
 def test_what_cannot_be_looked_at_any_more_is_not_gone(repository: Path) -> None:
     write(repository, {"shop/late.py": "def (:\n"})
-    git(repository, "commit", "-qam", "two")
+    stage(repository)
+    commit(repository, "two")
     value = report(repository, "--baseline", "HEAD~1")
     assert [len(value["gone"]), len(value["unseen"])] == [0, 1]
     assert "1 could not be looked at" in run(repository, "--baseline", "HEAD~1").stdout
@@ -154,14 +191,14 @@ def test_a_baseline_that_is_nothing_exits_2(repository: Path) -> None:
 
 
 def test_changed_files_are_those_since_the_lines_parted(repository: Path) -> None:
-    git(repository, "checkout", "-qb", "side")
+    checkout(repository, "side")
     write(repository, {"shop/side.py": LATE})
-    git(repository, "add", ".")
-    git(repository, "commit", "-qm", "side")
-    git(repository, "checkout", "-q", "main")
+    stage(repository)
+    commit(repository, "side")
+    checkout(repository, "main")
     write(repository, {"shop/main.py": LATE})
-    git(repository, "add", ".")
-    git(repository, "commit", "-qm", "main goes on")
+    stage(repository)
+    commit(repository, "main goes on")
     value = report(repository, "--rev", "side", "--changed-since", "main")
     assert [f["path"] for f in value["findings"]] == ["shop/side.py"]
 
@@ -177,7 +214,7 @@ def test_lines_that_have_no_commit_in_common_changed_everything(repository: Path
 def test_staged_is_what_is_staged_and_not_what_lies_about(repository: Path) -> None:
     write(repository, {"shop/new.py": LATE})
     assert run(repository, "--staged", "--baseline", "HEAD").returncode == 0
-    git(repository, "add", ".")
+    stage(repository)
     write(repository, {"shop/new.py": "x = 1\n"})
     done = run(repository, "--staged", "--baseline", "HEAD")
     assert done.returncode == 1
@@ -192,9 +229,9 @@ def test_a_removed_member_counts_where_it_is_used(repository: Path) -> None:
         repository,
         {"shop/kinds.py": KINDS.replace("USER", "GUEST"), "shop/user.py": LATE.replace("RUN", "USER")},
     )
-    git(repository, "add", "shop/user.py")
-    git(repository, "commit", "-qm", "two")
-    git(repository, "add", ".")
+    stage(repository, "shop/user.py")
+    commit(repository, "two")
+    stage(repository)
     done = run(repository, "--staged", "--baseline", "HEAD")
     assert done.returncode == 1
     assert "shop/user.py:5" in done.stdout
@@ -203,20 +240,22 @@ def test_a_removed_member_counts_where_it_is_used(repository: Path) -> None:
 def test_all_that_the_first_commit_brings_is_new(tmp_path: Path) -> None:
     path = init_repository(tmp_path / "fresh")
     write(path, OLD)
-    git(path, "add", ".")
+    stage(path)
     done = run(path, "--staged", "--baseline", "HEAD")
     assert done.returncode == 1, done.stderr
     assert "1 new, 0 unchanged" in done.stdout
 
 
 def test_unmerged_paths_are_named(repository: Path) -> None:
-    git(repository, "checkout", "-qb", "side")
+    checkout(repository, "side")
     write(repository, {"shop/late.py": "a = 1\n"})
-    git(repository, "commit", "-qam", "side")
-    git(repository, "checkout", "-q", "main")
+    stage(repository)
+    commit(repository, "side")
+    checkout(repository, "main")
     write(repository, {"shop/late.py": "b = 1\n"})
-    git(repository, "commit", "-qam", "main")
-    git(repository, "merge", "side")
+    stage(repository)
+    commit(repository, "main")
+    merge(repository, "side")
     done = run(repository, "--staged")
     assert done.returncode == 2
     assert "there are unmerged paths (shop/late.py)" in done.stderr
@@ -226,11 +265,12 @@ def test_the_staged_tree_is_the_one_that_git_writes(repository: Path) -> None:
     write(repository, {"shop.py": "", "shop-a/x.py": "", "shop/deep/er/é.py": "", "run.sh": "#!/bin/sh\n"})
     (repository / "run.sh").chmod(0o755)
     (repository / "link.py").symlink_to("shop.py")
-    git(repository, "add", ".")
+    stage(repository)
     staged = command.GitRepository(repository).staged()
-    assert staged.tree == git(repository, "write-tree").stdout.strip()
+    assert staged.tree == str(pygit2.Repository(str(repository)).index.write_tree())
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="hooks are run by git")
 def test_a_hook_sees_the_index_that_git_made_for_it(repository: Path) -> None:
     """As ``git commit --all`` does, which stages into an index of its own."""
     hook = repository / ".git" / "hooks" / "pre-commit"
