@@ -22,6 +22,11 @@ from ssot_dash.embedded.up import MARK
 START_SECONDS = 90
 
 
+def _hears_ctrl_c() -> None:
+    """Tests that a shell runs in the background ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Site:
     """One ``up`` on a data directory of the test, and what it says."""
 
@@ -46,6 +51,7 @@ class Site:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
+                preexec_fn=_hears_ctrl_c,  # noqa: PLW1509 - no other threads here
             )
 
     def said(self) -> str:
