@@ -434,6 +434,10 @@ def _end(claim: Claim, pulse: _Pulse) -> None:
         _fail(claim, error.code, str(error))
     except SoftTimeLimitExceeded:
         words = f"the audit took longer than {settings.SSOT_AUDIT_SECONDS:,} s (SSOT_AUDIT_SECONDS)"
+        if Audit.objects.filter(pk=claim.audit_id, covers=Covers.HISTORY).exists():
+            words += (
+                ". The versions of files that were read are kept: start it again, and it goes on from there"
+            )
         _fail(claim, "timeout", words)
     except LeaseLostError:
         raise

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from audits import auditing
 from audits.models import Audit, Commit, Covers, Event, History, Repository, State, Trigger, Violation
@@ -157,6 +158,18 @@ def test_a_cancelled_history_leaves_what_was_known(repository: Repository) -> No
     auditing.run(audit.pk)
     audit.refresh_from_db()
     assert audit.state == State.CANCELLED and told(repository) == before
+
+
+def test_a_history_that_takes_too_long_says_that_it_can_go_on(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object, **__: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(auditing, "follow_commits", slow)
+    audit = whole_history(repository)
+    assert (audit.state, audit.error_code) == (State.FAILED, "timeout")
+    assert "it goes on from there" in audit.error_message
 
 
 def test_removing_a_repository_removes_its_history(repository: Repository) -> None:
