@@ -111,6 +111,12 @@ def follow_up(audit_id: int) -> Audit | None:
     """
     audit = Audit.objects.select_related("repository__history").get(pk=audit_id)
     history = getattr(audit.repository, "history", None)
+    if (audit.state, audit.covers) == (State.SUCCEEDED, Covers.HISTORY):
+        if audit.repository.current_audit_id is not None:
+            return None
+        # Only an audit of a commit says what is open.
+        requested, is_new = request(audit.repository, audit.rev, trigger=Trigger.FOLLOW_UP)
+        return requested if is_new else None
     if (
         history is None
         or history.stale_since is not None

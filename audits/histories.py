@@ -138,7 +138,22 @@ def _add_commits(audit: Audit, changes: Sequence[Change]) -> dict[str, int]:
         ),
         batch_size=2_000,
     )
+    if first:
+        _renew_main(audit.repository_id, first, current)
     return {row.sha: row.pk for row in rows}
+
+
+def _renew_main(repository_id: int, first: int, current: str | None) -> None:
+    """Say anew which commits before position ``first`` are on the line of first parents, which reaches them at
+    ``current``: a merge can lead the branch onto another line."""
+    known = Commit.objects.filter(repository=repository_id, position__lt=first)
+    parents = dict(known.values_list("sha", "parents"))
+    main = set()
+    while current in parents:
+        main.add(current)
+        current = parents[current][0] if parents[current] else None
+    known.filter(on_main=True).exclude(sha__in=main).update(on_main=False)
+    known.filter(on_main=False, sha__in=main).update(on_main=True)
 
 
 def _with_fingerprints(lives: dict[str, _Life]) -> list[tuple[str, _Life]]:

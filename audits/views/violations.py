@@ -207,7 +207,7 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         "definition": _definition(source, violation),
         "seen_at": seen_at,
         "events": [(event, source.reached_main(event.commit)) for event in events],
-        "gone_by": events[-1].commit if events and not violation.is_open else None,
+        "gone_by": events[-1].commit if events and events[-1].kind == Event.Kind.GONE else None,
         "lifespans": lifespans,
         "gone_in": _gone_in(violation, lifespans),
         "others": others[:OTHER_PLACES],

@@ -150,6 +150,34 @@ def test_a_renamed_file_takes_its_violations_along_when_it_comes_later(
     ]
 
 
+def test_a_merge_that_leads_onto_another_line_moves_the_branch_there(
+    tmp_path: Path, add_repository: AddRepository
+) -> None:
+    path = init_repository(tmp_path / "lines")
+    a = commit_tree(path, {"a.py": ""}, "a", 1_700_000_000, [])
+    b = commit_tree(path, {"a.py": "", "b.py": ""}, "b", 1_700_000_100, [a])
+    repository = add_repository(path)
+    whole_history(repository)
+    c = commit_tree(path, {"a.py": "", "c.py": ""}, "c", 1_700_000_200, [a])
+    commit_tree(path, {"a.py": "", "b.py": "", "c.py": ""}, "m", 1_700_000_300, [c, b])
+    whole_history(repository)
+    on_main = Commit.objects.filter(repository=repository, on_main=True)
+    assert set(on_main.values_list("subject", flat=True)) == {"a", "c", "m"}
+
+
+def test_a_history_alone_is_followed_by_an_audit_that_says_what_is_open(
+    repository: Repository, drifting: Drifting
+) -> None:
+    audit, _ = auditing.request(repository, drifting.second, covers=Covers.HISTORY)
+    auditing.run(audit.pk)
+    follow_up = auditing.follow_up(audit.pk)
+    assert follow_up is not None
+    assert (follow_up.covers, follow_up.rev) == (Covers.COMMIT, drifting.second)
+    auditing.run(follow_up.pk)
+    assert repository.violations.filter(is_open=True).count() == 3
+    assert auditing.follow_up(audit.pk) is None
+
+
 def test_a_cancelled_history_leaves_what_was_known(repository: Repository) -> None:
     whole_history(repository)
     before = told(repository)
