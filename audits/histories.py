@@ -94,8 +94,8 @@ def record(audit: Audit, changes: Sequence[Change], *, extends: bool) -> None:
 
 
 def _forget(audit: Audit) -> None:
-    Event.objects.filter(commit__repository=audit.repository_id)._raw_delete("default")
-    Commit.objects.filter(repository=audit.repository_id)._raw_delete("default")
+    Event.objects.filter(commit__repository=audit.repository_id).delete()
+    Commit.objects.filter(repository=audit.repository_id).delete()
 
 
 def _drop_unknown(audit: Audit) -> None:

@@ -77,7 +77,7 @@ class Codebase:
         self._names.clear()
         self._bindings.clear()
 
-    def patches_of(self, path: str) -> Iterator[tuple[Target, str | None, bool]]:
+    def patches_of(self, path: str) -> Iterator[tuple[ClassTarget | ModuleTarget, str | None, bool]]:
         """What a file sets on which module or class (None: the text doesn't tell), and whether that counts everywhere.
 
         What a class's own module sets on it counts everywhere, and so does what happens at import and in no test: a

@@ -229,5 +229,5 @@ def packed_literals(literals: Iterable[Literal]) -> msgspec.Raw:
 def literals_of(facts: Facts) -> Iterator[Literal]:
     """The literals of a file, in the order of their places."""
     found = _literals_decoder.decode(facts.literals)
-    rows = zip(found.value, accumulate(found.line), found.column, found.scope, found.flags, strict=True)
-    return (Literal(found.values[value], (line, *rest)) for value, line, *rest in rows)  # type: ignore[arg-type]
+    places = zip(accumulate(found.line), found.column, found.scope, found.flags, strict=True)
+    return (Literal(found.values[value], place) for value, place in zip(found.value, places, strict=True))

@@ -135,7 +135,7 @@ class GitRepository:
         """
         found: dict[str, tuple[Entry | None, Entry | None]] = {}
         pending: list[tuple[str, str | None, str | None]] = [
-            ("", self._tree_id(old) if old else None, self._tree_id(new))
+            ("", self.tree_id(old) if old else None, self.tree_id(new))
         ]
         while pending:
             prefix, before_id, after_id = pending.pop()
@@ -183,9 +183,6 @@ class GitRepository:
 
     def tree_id(self, commit: str) -> str:
         """The id of a commit's tree: equal ids, equal trees. Raises ``GitError``."""
-        return self._tree_id(commit)
-
-    def _tree_id(self, commit: str) -> str:
         try:
             self._check(commit)
             return str(self._repo[commit].peel(pygit2.Commit).tree_id)

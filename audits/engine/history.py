@@ -148,9 +148,8 @@ class _Walk:
         self._blobs: dict[str, None] = {}
         self._decoded: dict[str, Facts | None] = {}
         self._blind: set[str] = set()
-        self._moved: set[str] = (
-            set()
-        )  # identities that a rename took away from where their fingerprint stands
+        # Identities that a rename took away from where their fingerprint stands.
+        self._moved: set[str] = set()
 
     # --- what is to be read ------------------------------------------------------------------------------------
 
@@ -164,14 +163,13 @@ class _Walk:
             if number % 200 == 0:
                 progress(Progress("Reading commits", number, len(commits)))
             parent = commit.parents[0] if commit.parents else ""
-            self._want(self._changes(parent, commit.sha))
+            self._steps[parent, commit.sha] = changes = self._repository.changes(parent, commit.sha)
+            self._want(changes)
 
     def _changes(self, old: str, new: str) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """What differs between two commits: as planned, or read now and not kept."""
         found = self._steps.get((old, new))
-        if found is None:
-            found = self._repository.changes(old, new)
-            self._steps[old, new] = found
-        return found
+        return found if found is not None else self._repository.changes(old, new)
 
     def _want(self, changes: Mapping[str, tuple[Entry | None, Entry | None]]) -> None:
         for path, (_, now) in changes.items():
@@ -236,8 +234,7 @@ class _Walk:
                 waiting[parent] -= 1
                 if not waiting[parent]:
                     states.pop(parent, None)
-            if first:
-                self._steps.pop((first, commit.sha), None)
+            del self._steps[first, commit.sha]
 
     def _move(self, sha: str) -> set[str]:
         """Brings the live audit to another commit's tree; answers the paths that were judged again or are gone."""

@@ -22,7 +22,7 @@ from audits.engine.policy import Policy
 from audits.engine.registry import Registry
 from audits.engine.roots import PROJECT_FILES, Roots
 from audits.engine.rules import Rule
-from audits.engine.targets import Target
+from audits.engine.targets import ClassTarget, ModuleTarget, Target
 
 _ROOT_FILES = PROJECT_FILES | {"conftest.py", "manage.py", "setup.py"}
 # Suffixes of files that stand for modules or that modules are generated from; see ``builds``.
@@ -227,7 +227,7 @@ class _LiveFacts(Codebase):
         self._local_patches = local
 
 
-Patch = tuple[Target, str | None, bool]
+Patch = tuple[ClassTarget | ModuleTarget, str | None, bool]
 
 
 class LiveAudit:
@@ -306,14 +306,11 @@ class LiveAudit:
 
     def _confirm(self, dirty: set[str], gone: set[str]) -> set[str]:
         """Brings up to date which modules are known to be ours; answers whom that reaches."""
-        modules = self._codebase.modules
         flips: set[str] = set()
         for path in dirty | gone:
             found: frozenset[str] = frozenset()
             if path in self._facts:
-                modules.trace = set()
-                found = frozenset(modules.confirmed_by(path))
-                self._traces[path] = modules.trace
+                found = self._confirmed_by(path)
             before = self._confirms.pop(path, frozenset())
             if found:
                 self._confirms[path] = found
@@ -325,22 +322,27 @@ class LiveAudit:
                 self._confirmed[place] += 1
                 if self._confirmed[place] == 1:
                     flips.symmetric_difference_update({place})
-        modules.trace = None
         if not flips:
             return set()
         self._codebase.shape.set_confirmed({place for place, count in self._confirmed.items() if count})
         reached = self._depending(f"!{place}" for place in flips)
         for path in reached - dirty:
-            modules.trace = set()
-            modules.confirmed_by(path)
-            self._traces[path] = modules.trace
-        modules.trace = None
+            self._confirmed_by(path)
         return reached
+
+    def _confirmed_by(self, path: str) -> frozenset[str]:
+        """The modules that a file shows to be ours. What that depends on begins the file's trace."""
+        modules = self._codebase.modules
+        modules.trace = trace = set[str]()
+        found = frozenset(modules.confirmed_by(path))
+        modules.trace = None
+        self._traces[path] = trace
+        return found
 
     def _read_patches(self, dirty: set[str], gone: set[str]) -> set[str]:
         """Brings up to date what is set from outside on what; answers whom that reaches."""
         codebase = self._codebase
-        changed: set[Target] = set()
+        changed: set[ClassTarget | ModuleTarget] = set()
         is_new = False
         codebase.set_patches({}, {})
         for path in sorted(dirty | gone):
@@ -362,12 +364,9 @@ class LiveAudit:
             self._gather_patches()
         codebase.set_patches(self._everywhere, self._local)
         codebase.forget()  # looked up without knowing the patches
-        reached = self._depending(f"@{target.path}" for target in changed) - dirty  # type: ignore[union-attr]
+        reached = self._depending(f"@{target.path}" for target in changed) - dirty
         for path in reached:
-            codebase.modules.trace = set()
-            codebase.modules.confirmed_by(path)
-            self._traces[path] = codebase.modules.trace
-        codebase.modules.trace = None
+            self._confirmed_by(path)
         return reached
 
     def _gather_patches(self) -> None:

@@ -107,7 +107,7 @@ class Forbidden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Deprecated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An old symbol or module, the new one, and the day after which uses count as overdue."""
+    """An old symbol or module, the new one, and the day by which the old one shall be gone."""
 
     old: str
     new: str = ""

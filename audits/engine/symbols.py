@@ -115,11 +115,14 @@ class Symbols:
         """What a whole dotted expression may be called."""
         result = NONE
         for names, targets in self._candidates(path, expr):
-            for attribute in expr.attributes:
-                names = self._beneath(names, targets, attribute)  # noqa: PLW2901
-                targets = self._codebase.step(targets, attribute)  # noqa: PLW2901
-            result |= names
+            result |= self._reached(names, targets, expr.attributes)
         return result
+
+    def _reached(self, names: Names, targets: frozenset[Target], attributes: tuple[str, ...]) -> Names:
+        for attribute in attributes:
+            names = self._beneath(names, targets, attribute)
+            targets = self._codebase.step(targets, attribute)
+        return names
 
     def _candidates(self, path: str, expr: Expr) -> list[tuple[Names, frozenset[Target]]]:
         """For each thing that the root of an expression can be: its names and targets."""

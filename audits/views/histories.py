@@ -69,7 +69,7 @@ class TrendFilter:
     days: str = ""
     until: date | None = None
     by_time: bool = False
-    quiet: bool = False  # also commits that changed nothing
+    all_commits: bool = False  # also those that changed nothing
     page: str = ""
 
     @classmethod
@@ -85,7 +85,7 @@ class TrendFilter:
             days=days if days in PERIODS else "",
             until=until,
             by_time=query.get("over") == "time",
-            quiet=query.get("commits") == "all",
+            all_commits=query.get("commits") == "all",
             page=query.get("page", "")[:10],
         )
 
@@ -96,7 +96,7 @@ class TrendFilter:
             "days": self.days,
             "until": self.until.isoformat() if self.until else "",
             "over": "time" if self.by_time else "",
-            "commits": "all" if self.quiet else "",
+            "commits": "all" if self.all_commits else "",
             **changes,
         }
         return "?" + urlencode({name: value for name, value in values.items() if value})
@@ -161,7 +161,7 @@ def _trend(repository: Repository, chosen: TrendFilter, last: Commit) -> dict[st
         for when, counts, sha, subject in main.values_list("time", "counts", "sha", "subject")
     ]
     lines = _lines(chosen, moments)
-    listed = commits if chosen.quiet else commits.filter(Q(introduced__gt=0) | Q(gone__gt=0))
+    listed = commits if chosen.all_commits else commits.filter(Q(introduced__gt=0) | Q(gone__gt=0))
     page = Paginator(listed.order_by("-position"), COMMITS_PER_PAGE).get_page(chosen.page)
     drawing = _drawing(moments, lines, chosen)
     return {
@@ -174,16 +174,17 @@ def _trend(repository: Repository, chosen: TrendFilter, last: Commit) -> dict[st
         "page": page,
         "zones": chosen.zones,
         "last": last,
-        "rules": _choices(chosen, "rule", {"": "All rules", **{rule: rule for rule in RULES}}, chosen.rule),
-        "zone_choices": _choices(
-            chosen, "zone", {"": "All zones", **{str(z): str(z) for z in Zone}}, chosen.zone
-        ),
+        "all_rules": list(RULES),
+        "all_zones": [str(zone) for zone in Zone],
         "periods": _choices(chosen, "days", PERIODS, chosen.days),
         "over": _choices(
             chosen, "over", {"": "Over commits", "time": "Over time"}, "time" if chosen.by_time else ""
         ),
         "which": _choices(
-            chosen, "commits", {"": "That changed something", "all": "All"}, "all" if chosen.quiet else ""
+            chosen,
+            "commits",
+            {"": "That changed something", "all": "All"},
+            "all" if chosen.all_commits else "",
         ),
         "previous_query": chosen.query(page=str(page.number - 1)),
         "next_query": chosen.query(page=str(page.number + 1)),

@@ -1,6 +1,6 @@
 """A trend as a drawing: numbers in, coordinates of an SVG out. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,7 +25,6 @@ class Tick:
     x: float
     y: float
     label: str
-    time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +117,13 @@ def _columns(moments: Sequence[Moment], xs: Sequence[float]) -> tuple[Tick, ...]
     ticks: list[Tick] = []
     for index in wanted:
         if not ticks or xs[index] - ticks[-1].x > 90:
-            ticks.append(Tick(xs[index], HEIGHT - 8, f"{moments[index].time:%d %b %Y}", moments[index].time))
+            ticks.append(Tick(xs[index], HEIGHT - 8, f"{moments[index].time:%d %b %Y}"))
     return tuple(ticks)
 
 
-def _marks(moments: Sequence[Moment], xs: Sequence[float], y: object, limit: int) -> tuple[Mark, ...]:
-    assert callable(y)
+def _marks(
+    moments: Sequence[Moment], xs: Sequence[float], y: Callable[[int], float], limit: int
+) -> tuple[Mark, ...]:
     found = []
     for index in range(1, len(moments)):
         change = sum(moments[index].values) - sum(moments[index - 1].values)

@@ -3,7 +3,7 @@
 Each import of it is a finding, and each reference that reaches it through a module or a class. What follows from a
 direct import isn't counted again. Every path to the symbol counts: aliases, re-exports, star imports.
 
-Mend it by using the new symbol. Past the policy's deadline the finding says so.
+Mend it by using the new symbol. Where the policy states a deadline, the finding names it.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from audits.engine.codebase import Codebase
 from audits.engine.facts import GUARD_ATTRIBUTE, GUARD_IMPORT
 from audits.engine.findings import Annotation, Finding
 from audits.engine.policy import Deprecated, matches
-from audits.engine.rules.places import Spot, findings_at
+from audits.engine.rules.places import Spot, findings_at, place_of
 from audits.engine.symbols import Symbols, Use
 
 NAME = "deprecated-symbol"
@@ -49,7 +49,6 @@ def _findings(codebase: Codebase, path: str, entry: Deprecated, use: Use) -> Ite
         annotations=() if use.certain else (Annotation.POSSIBLE,),
     )
     if use.item is not None:
-        place = (use.item.line, use.item.column, use.item.scope, use.item.flags)
-        yield from findings_at(codebase, path, spot, [place], GUARD_IMPORT)
+        yield from findings_at(codebase, path, spot, [place_of(use.item)], GUARD_IMPORT)
     elif use.reference is not None and not use.own:
         yield from findings_at(codebase, path, spot, use.reference.places, GUARD_ATTRIBUTE)

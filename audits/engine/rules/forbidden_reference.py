@@ -15,7 +15,7 @@ from audits.engine.codebase import Codebase
 from audits.engine.facts import GUARD_ATTRIBUTE, GUARD_IMPORT
 from audits.engine.findings import Annotation, Finding
 from audits.engine.policy import Forbidden, matches
-from audits.engine.rules.places import Spot, findings_at
+from audits.engine.rules.places import Spot, findings_at, place_of
 from audits.engine.symbols import Symbols, Use
 
 NAME = "forbidden-reference"
@@ -56,6 +56,5 @@ def _findings(codebase: Codebase, path: str, entry: Forbidden, use: Use, used: s
     if use.reference is not None:
         yield from findings_at(codebase, path, spot, use.reference.places, GUARD_ATTRIBUTE)
     elif use.item is not None and entry.symbol not in used:
-        place = (use.item.line, use.item.column, use.item.scope, use.item.flags)
         spot = replace(spot, message=f"{short} is imported here")
-        yield from findings_at(codebase, path, spot, [place], GUARD_IMPORT)
+        yield from findings_at(codebase, path, spot, [place_of(use.item)], GUARD_IMPORT)

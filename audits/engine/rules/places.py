@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from audits.engine.codebase import Codebase
-from audits.engine.facts import CONDITIONAL, IMPORT_TIME, TYPE_CHECKING
+from audits.engine.facts import CONDITIONAL, IMPORT_TIME, TYPE_CHECKING, Import
 from audits.engine.findings import Annotation, Finding, Place, severity_of
 
 
@@ -45,6 +45,11 @@ def findings_at(
             member=spot.member,
             definition=spot.definition,
         )
+
+
+def place_of(item: Import) -> tuple[int, int, int, int]:
+    """Where an import statement names something, as the place of a reference."""
+    return (item.line, item.column, item.scope, item.flags)
 
 
 def _annotations(flags: int, guard: int) -> Iterator[Annotation]:
