@@ -7,22 +7,17 @@ twice, by anybody, at any time: states move by conditional UPDATE, and who is to
 import logging
 import os
 import shutil
-import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from types import TracebackType
-from typing import Self
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
-from django.db.models import F, Q, Value
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Q, Value
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from audits import fetching, histories, recording
@@ -33,6 +28,7 @@ from audits.engine.history import history as follow_commits
 from audits.engine.policy import Policy, PolicyError, parse_policy
 from audits.engine.registry import RegisteredType, Registry
 from audits.facts_store import PostgresFactsStore
+from audits.leases import Claim, LeaseLostError, Pulse, claim_queued, give_back
 from audits.models import (
     IN_FLIGHT,
     Audit,
@@ -51,10 +47,6 @@ from audits.models.history import Commit as CommitRow
 from ids.models import IDType
 
 logger = logging.getLogger(__name__)
-
-
-class LeaseLostError(Exception):
-    """Another worker has the audit now, or it is gone: whoever gets this writes nothing more."""
 
 
 class AuditError(Exception):
@@ -222,7 +214,7 @@ def reap() -> None:
             done = f", {audit.files_done:,} of {audit.files_total:,} files done" if audit.files_total else ""
             reason = f"the worker was lost in the phase “{audit.phase or 'Starting'}”{done}"
             logger.warning("Audit %s, attempt %s: %s", audit.pk, audit.attempts, reason)
-            _give_back(Claim(audit.pk, audit.lease_token), reason)
+            give_back(Claim(audit.pk, audit.lease_token), reason)
 
 
 def to_dispatch() -> list[int]:
@@ -253,157 +245,6 @@ def not_dispatched(audit_id: int) -> None:
     Audit.objects.filter(pk=audit_id, state=State.QUEUED).update(dispatched_at=None)
 
 
-# --- The lease ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to work on a running audit, for as long as its token stands in the row."""
-
-    audit_id: int
-    token: uuid.UUID | None
-
-    def update(self, **fields: object) -> None:
-        """Write to the audit's row. Raises ``LeaseLostError``."""
-        if not Audit.objects.filter(pk=self.audit_id, state=State.RUNNING, lease_token=self.token).update(
-            **fields
-        ):
-            raise LeaseLostError
-
-    def finish(self, state: State, **fields: object) -> None:
-        self.update(state=state, finished_at=Now(), lease_token=None, lease_until=None, **fields)
-
-
-def _lease_end() -> object:
-    return Now() + Value(timedelta(seconds=settings.SSOT_LEASE_SECONDS))
-
-
-def _claim(audit_id: int) -> Claim | None:
-    """Start the next attempt; None when the audit isn't queued (any more). The attempt counts before any work is
-    done.
-    """
-    token = uuid.uuid4()
-    claimed = Audit.objects.filter(pk=audit_id, state=State.QUEUED).update(
-        state=State.RUNNING,
-        attempts=F("attempts") + 1,
-        lease_token=token,
-        lease_until=_lease_end(),
-        started_at=Coalesce("started_at", Now()),
-        phase="Starting",
-        files_done=0,
-        files_total=0,
-        findings_so_far=0,
-        seconds_left=None,
-    )
-    return Claim(audit_id, token) if claimed else None
-
-
-def _give_back(claim: Claim, reason: str) -> None:
-    """An attempt ended without a result: queue the next one, or fail for good. Raises ``LeaseLostError``."""
-    audit = Audit.objects.only("attempts", "cancel_requested").get(pk=claim.audit_id)
-    if audit.cancel_requested:
-        claim.finish(State.CANCELLED)
-    elif audit.attempts >= settings.SSOT_MAX_ATTEMPTS:
-        words = f"Gave up after {audit.attempts} attempts: {reason}."
-        claim.finish(State.FAILED, error_code="gave-up", error_message=words)
-    else:
-        words = f"Attempt {audit.attempts} ended early: {reason}."
-        claim.update(
-            state=State.QUEUED, lease_token=None, lease_until=None, dispatched_at=None, error_message=words
-        )
-
-
-class _Pace:
-    """Estimates how long a phase still takes, from how fast it went in this attempt; nothing before it has gone for a
-    while."""
-
-    ENOUGH_SECONDS = 5.0
-
-    def __init__(self) -> None:
-        self._phase = ""
-        self._began = 0.0
-        self._done = 0
-
-    def seconds_left(self, progress: Progress) -> int | None:
-        now = time.monotonic()
-        if progress.phase != self._phase:
-            self._phase, self._began, self._done = progress.phase, now, progress.done
-        seconds, done = now - self._began, progress.done - self._done
-        if seconds < self.ENOUGH_SECONDS or done <= 0:
-            return None
-        return round((progress.total - progress.done) * seconds / done)
-
-
-class _Pulse:
-    """Keeps a claim alive from a thread of its own, writes progress down, and learns whether to stop.
-
-    The work only calls ``check`` and ``show``, which cost nothing; the thread writes once per ``SSOT_PULSE_SECONDS``.
-    """
-
-    def __init__(self, claim: Claim) -> None:
-        self._claim = claim
-        self._progress = Progress("Starting", 0, 0)
-        self._pace = _Pace()
-        self._verdict: type[Exception] | None = None
-        self._ended = threading.Event()
-        self._thread = threading.Thread(
-            target=self._beat, name=f"pulse of audit {claim.audit_id}", daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        # A database that hangs must not hold the worker; what the thread still writes is fenced by the token.
-        self._thread.join(timeout=10)
-
-    def check(self) -> None:
-        """Raises ``Cancelled`` when somebody cancelled the audit, ``LeaseLostError`` when somebody else has it."""
-        if self._verdict is not None:
-            raise self._verdict
-
-    def show(self, progress: Progress) -> None:
-        """Tell people how far the audit is. Raises like ``check``."""
-        self._progress = progress
-        self.check()
-
-    def _beat(self) -> None:
-        alive_until = time.monotonic() + settings.SSOT_LEASE_SECONDS
-        try:
-            while not self._ended.wait(settings.SSOT_PULSE_SECONDS):
-                try:
-                    self._write()
-                    alive_until = time.monotonic() + settings.SSOT_LEASE_SECONDS
-                except LeaseLostError:
-                    self._verdict = LeaseLostError
-                    return
-                except (DatabaseError, InterfaceError):
-                    # The database may come back; until the lease ends nobody else takes the audit.
-                    connection.close()
-                    if time.monotonic() > alive_until:
-                        self._verdict = LeaseLostError
-                        return
-        finally:
-            connection.close()
-
-    def _write(self) -> None:
-        progress = self._progress
-        self._claim.update(
-            lease_until=_lease_end(),
-            phase=progress.phase[:40],
-            files_done=progress.done,
-            files_total=progress.total,
-            findings_so_far=progress.findings,
-            seconds_left=self._pace.seconds_left(progress),
-        )
-        if Audit.objects.filter(pk=self._claim.audit_id, cancel_requested=True).exists():
-            self._verdict = engine.Cancelled
-
-
 # --- The work -----------------------------------------------------------------------------------------------
 
 
@@ -412,17 +253,17 @@ def run(audit_id: int) -> None:
 
     Runs in a thread with its own database connection, so the audit's row must be committed.
     """
-    claim = _claim(audit_id)
+    claim = claim_queued(audit_id)
     if claim is None:
         return
     try:
-        with _Pulse(claim) as pulse:
+        with Pulse(claim) as pulse:
             _end(claim, pulse)
     except LeaseLostError:
         logger.warning("Audit %s was taken away from this worker", audit_id)
 
 
-def _end(claim: Claim, pulse: _Pulse) -> None:
+def _end(claim: Claim, pulse: Pulse) -> None:
     """Do the work and write down any end but success, which the work has written itself."""
     try:
         _perform(claim, pulse)
@@ -466,13 +307,13 @@ def _fail(claim: Claim, code: str, words: str) -> None:
 
 def _try_to_give_back(claim: Claim, reason: str) -> None:
     try:
-        _give_back(claim, reason)
+        give_back(claim, reason)
     except (DatabaseError, InterfaceError):
         logger.warning("Audit %s stays with this worker until its lease ends: no database", claim.audit_id)
         connection.close()
 
 
-def _perform(claim: Claim, pulse: _Pulse) -> None:
+def _perform(claim: Claim, pulse: Pulse) -> None:
     audit = Audit.objects.select_related("repository").get(pk=claim.audit_id)
     repository = audit.repository
     timings: dict[str, float] = {}
@@ -521,7 +362,7 @@ def _follow(
     commit: Commit,
     policy: Policy,
     registry: Registry | None,
-    pulse: _Pulse,
+    pulse: Pulse,
     timings: dict[str, float],
 ) -> None:
     """Audit all commits up to one; where earlier ones are known, only those after them."""
@@ -567,7 +408,7 @@ def _timed(timings: dict[str, float], phase: str) -> Iterator[None]:
     timings[phase] = round(time.perf_counter() - start, 3)
 
 
-def _open(repository: Repository, pulse: _Pulse) -> GitRepository:
+def _open(repository: Repository, pulse: Pulse) -> GitRepository:
     pulse.show(Progress("Opening", 0, 0))
     if fetching.is_url(repository.location):
         fetching.fetch(
