@@ -2,12 +2,12 @@
 
 import logging
 
-from celery import shared_task
+from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 
-from audits import auditing
-from audits.models import Audit
+from audits import auditing, ingesting, remediation
+from audits.models import Audit, Repository, State, TestRun
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +17,7 @@ def run_audit(audit_id: int) -> None:
     """Work on one audit, if it is (still) queued."""
     try:
         auditing.run(audit_id)
+        _evidence_of(audit_id)
         if (follow_up := auditing.follow_up(audit_id)) is not None:
             _dispatch(follow_up.pk)
     except Audit.DoesNotExist:
@@ -26,10 +27,41 @@ def run_audit(audit_id: int) -> None:
         logger.exception("Audit %s: the attempt ended without a word in its row", audit_id)
 
 
+def _evidence_of(audit_id: int) -> None:
+    """A succeeded audit is evidence for its repository's issues."""
+    succeeded = Audit.objects.filter(pk=audit_id, state=State.SUCCEEDED)
+    for repository_id in succeeded.values_list("repository", flat=True):
+        remediation.arrived(repository_id)
+        _send_keep_up(repository_id)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def read_test_run(run_id: int) -> None:
+    """Read a test report, if it still waits."""
+    run = ingesting.read(run_id)
+    if run is not None:
+        remediation.arrived(run.repository_id)
+        _send_keep_up(run.repository_id)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def keep_up(repository_id: int) -> None:
+    """Follow a repository's trackers and judge its issues anew, as far as there is something to do."""
+    remediation.keep_up(repository_id)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def collect_test_runs(repository_id: int) -> None:
+    """Take in what is new in a repository's watched folder."""
+    for repository in Repository.objects.filter(pk=repository_id):
+        for run in ingesting.collect(repository):
+            _deliver(read_test_run, run.pk)
+
+
 @shared_task  # type: ignore[untyped-decorator]
 def dispatch_due() -> None:
     """The beat: take back what was lost, request what is due, send messages for what waits."""
-    for step in (auditing.reap, auditing.due):
+    for step in (auditing.reap, auditing.due, _dispatch_evidence):
         try:
             step()
         except DatabaseError:
@@ -37,6 +69,37 @@ def dispatch_due() -> None:
             logger.exception("The dispatcher could not %s", step.__name__)
     for audit_id in auditing.to_dispatch():
         _send(audit_id)
+
+
+def _dispatch_evidence() -> None:
+    watched = Repository.objects.exclude(test_run_folder="").values_list("pk", flat=True)
+    for repository_id in watched:
+        _deliver(collect_test_runs, repository_id)
+    for run_id in ingesting.to_read():
+        _deliver(read_test_run, run_id)
+    for repository_id in remediation.behind():
+        _send_keep_up(repository_id)
+
+
+def read_after_commit(run: TestRun) -> None:
+    """Send the message for a received test run once its row is committed. Without a broker, the beat does it later."""
+    transaction.on_commit(lambda: _deliver(read_test_run, run.pk))
+
+
+def keep_up_after_commit(repository_id: int) -> None:
+    """Have a repository's issues judged once what was written is committed."""
+    transaction.on_commit(lambda: _send_keep_up(repository_id))
+
+
+def _send_keep_up(repository_id: int) -> None:
+    _deliver(keep_up, repository_id)
+
+
+def _deliver(task: Task, row_id: int) -> None:
+    try:
+        task.apply_async([row_id], retry=False)
+    except Exception as error:  # noqa: BLE001 (whatever ails the broker, the rows wait for the next beat)
+        logger.warning("%s of %s waits: the broker took no message (%s)", task.name, row_id, error)
 
 
 def dispatch_after_commit(audit: Audit) -> None:

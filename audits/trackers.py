@@ -20,6 +20,7 @@ STEPS = (
     "prove stability",
     "PR and closure",
 )
+_WRITE_TESTS = 2
 MAX_CHARACTERS = 1_000_000
 MAX_LINE = 2_000
 
@@ -67,10 +68,22 @@ class Mention:
 @dataclass(frozen=True, slots=True)
 class Count:
     """A counted noun: ``26 test methods``. ``unit`` is tests, files or places; ``step`` is the step under whose
-    heading it stands."""
+    heading it stands, ``path`` the file that the same line names."""
 
     number: int
     unit: str
+    words: str
+    line: int
+    step: int | None
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """Something that is said to be so. ``kind`` is reason (the exception that tests are said to fail with, in
+    ``words``), resolved (for good, or altogether) or stable (nothing else broke)."""
+
+    kind: str
     words: str
     line: int
     step: int | None
@@ -102,6 +115,7 @@ class Tracker:
     counts: tuple[Count, ...] = ()
     files: tuple[File, ...] = ()
     pulls: tuple[Reference, ...] = ()
+    assertions: tuple[Assertion, ...] = ()
 
     @property
     def steps(self) -> dict[int, Mention]:
@@ -389,7 +403,7 @@ _LONG_DATE = re.compile(r"\b([A-Z][a-z]+ \d{1,2}, \d{4})\b")
 _COUNT = re.compile(
     r"(?<![\w.$#:/-])(?P<number>\d{1,3}(?:,\d{3})+|\d{1,7})\+?\s+(?:[\w/-]+\s+){0,3}?"
     r"(?P<unit>test (?:methods?|cases?|functions?)|tests?(?! (?:files?|suites?|director|categor))|test files?|files?"
-    r"|violations?|references?|usages?|instances?|occurrences?)\b",
+    r"|violations?|references?|usage points?|usages?|instances?|occurrences?)\b",
     re.IGNORECASE,
 )
 _NAMED_FILE = re.compile(
@@ -421,6 +435,7 @@ def read(text: str) -> Tracker:
         counts=tuple(_counts(lines)),
         files=tuple(_files(lines)),
         pulls=tuple(_pulls(lines)),
+        assertions=tuple(_assertions(lines, text)),
     )
 
 
@@ -486,9 +501,11 @@ def _in_steps(lines: Sequence[_Line]) -> Iterator[tuple[_Line, int | None]]:
 
 def _counts(lines: Sequence[_Line]) -> Iterator[Count]:
     for line, step in _in_steps(lines):
+        named = {match["path"].strip().removeprefix("/") for match in _NAMED_FILE.finditer(line.raw)}
+        path = named.pop() if len(named) == 1 else ""
         for match in _COUNT.finditer(_plain(line.text)):
             number = int(match["number"].replace(",", ""))
-            yield Count(number, _unit(match["unit"]), match[0], line.number, step)
+            yield Count(number, _unit(match["unit"]), match[0], line.number, step, path)
 
 
 def _unit(noun: str) -> str:
@@ -508,6 +525,37 @@ def _files(lines: Sequence[_Line]) -> Iterator[File]:
             yield File(match["path"].strip().removeprefix("/"), lines_named, line.number, step)
 
 
+_REASON = re.compile(r"\b(?:[A-Za-z_]\w*\.)*([A-Z]\w*(?:Error|Exception))\b")
+_ASSERTIONS = {
+    "resolved": re.compile(
+        r"\b(?:definitively|completely|fully|entirely|permanently) (?:resolved|fixed|eliminated|migrated)"
+        r"|mission accomplished|100\s?% (?:complete|compliant|compliance|migrated)",
+        re.IGNORECASE,
+    ),
+    "stable": re.compile(
+        r"\b(?:zero|no) (?:test )?(?:regressions?|breaking changes?)\b(?! (?:testing|tests?|suites?|checks?)\b)",
+        re.IGNORECASE,
+    ),
+}
+
+
+def _assertions(lines: Sequence[_Line], text: str) -> Iterator[Assertion]:
+    """What the document asserts; the exceptions that it says tests fail with may stand in code fences, too."""
+    step_of = {line.number: step for line, step in _in_steps(lines)}
+    for line in lines:
+        plain = _plain(line.text)
+        for kind, pattern in _ASSERTIONS.items():
+            # An open box, or a heading that plans it, asserts nothing yet.
+            if (found := pattern.search(plain)) and line.box is not False:
+                yield Assertion(kind, found[0], line.number, step_of[line.number])
+    step: int | None = None
+    for number, raw in enumerate(text.splitlines(), 1):
+        step = step_of.get(number, step)
+        if step == _WRITE_TESTS:
+            for reason in _REASON.finditer(raw[:MAX_LINE]):
+                yield Assertion("reason", reason[1], number, step)
+
+
 def _pulls(lines: Sequence[_Line]) -> Iterator[Reference]:
     seen = set()
     for line in lines:
@@ -525,14 +573,17 @@ def _pulls(lines: Sequence[_Line]) -> Iterator[Reference]:
 class Statement:
     """Something that one version of a document says and the version before it didn't.
 
-    ``kind`` is title, issue, priority, status, created, updated, step, tests, files, places or pull; ``step`` the step
-    that it is about; ``line`` the line in the newer version, 0 when the words are gone from it.
+    ``kind`` is title, issue, priority, status, created, updated, step, tests, files, places, pull, or the kind of an
+    assertion; ``step`` the step that it is about; ``line`` the line in the newer version; ``number`` what it counts or
+    refers to; ``path`` the file that it counts in.
     """
 
     kind: str
     words: str
     line: int
     step: int | None = None
+    number: int | None = None
+    path: str = ""
 
 
 def statements(before: Tracker | None, after: Tracker) -> tuple[Statement, ...]:
@@ -550,7 +601,7 @@ def _keys(tracker: Tracker) -> dict[tuple[object, ...], Statement]:
             found[kind, text.words] = Statement(kind, text.words, text.line)
     if tracker.issue is not None:
         found["issue", tracker.issue.number] = Statement(
-            "issue", f"#{tracker.issue.number}", tracker.issue.line
+            "issue", f"#{tracker.issue.number}", tracker.issue.line, number=tracker.issue.number
         )
     for kind, dated in (("created", tracker.created), ("updated", tracker.updated)):
         if dated is not None:
@@ -560,9 +611,11 @@ def _keys(tracker: Tracker) -> dict[tuple[object, ...], Statement]:
         found["step", step, mention.state] = Statement("step", words, mention.line, step)
     for count in tracker.counts:
         kind = "tests" if count.unit == "tests" else "places" if count.unit == "places" else "files"
-        found.setdefault(
-            (kind, count.unit, count.number, count.step), Statement(kind, count.words, count.line, count.step)
-        )
+        statement = Statement(kind, count.words, count.line, count.step, count.number, count.path)
+        found.setdefault((kind, count.unit, count.number, count.step, count.path), statement)
+    for assertion in tracker.assertions:
+        statement = Statement(assertion.kind, assertion.words, assertion.line, assertion.step)
+        found.setdefault((assertion.kind, assertion.words.lower(), assertion.step), statement)
     for pull in tracker.pulls:
-        found["pull", pull.number] = Statement("pull", f"#{pull.number}", pull.line)
+        found["pull", pull.number] = Statement("pull", f"#{pull.number}", pull.line, number=pull.number)
     return found

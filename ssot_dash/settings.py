@@ -213,6 +213,8 @@ SSOT_PULSE_SECONDS = env_int("SSOT_PULSE_SECONDS", 1)  # between two signs of li
 SSOT_REDISPATCH_SECONDS = env_int("SSOT_REDISPATCH_SECONDS", 60)  # before a message counts as lost
 SSOT_REDISPATCH_BATCH = env_int("SSOT_REDISPATCH_BATCH", 50)  # of overdue messages at a time
 SSOT_MAX_FINDINGS = env_int("SSOT_MAX_FINDINGS", 100_000)  # of one audit
+SSOT_TEST_REPORT_BYTES = env_int("SSOT_TEST_REPORT_BYTES", 30 * 1024**2)  # of one report of tests
+SSOT_TEST_REPORT_CASES = env_int("SSOT_TEST_REPORT_CASES", 250_000)  # in one report of tests
 # directories below which local repositories may be audited
 SSOT_LOCAL_ROOTS = env_list("SSOT_LOCAL_ROOTS", "/")
 # host or host:port with an internal address that may be fetched from

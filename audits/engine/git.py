@@ -276,6 +276,26 @@ class GitRepository:
             return None
         return self.blob(str(item.id))
 
+    def entry(self, commit: str, path: str) -> Entry | None:
+        """The file or link at a path of a commit; None when there is none, or the commit can't be read."""
+        try:
+            self._check(commit)
+            item = self._repo[commit].peel(pygit2.Tree)[path]
+        except (KeyError, ValueError, pygit2.GitError):
+            return None
+        if item.type == ObjectType.TREE:
+            return None
+        return Entry(path, str(item.id), _KINDS.get(FileMode(item.filemode), "file"))
+
+    def message(self, commit: str) -> str:
+        """The whole message of a commit, empty when it can't be read."""
+        try:
+            self._check(commit)
+            found = self._repo[commit].peel(pygit2.Commit)
+        except (KeyError, ValueError, pygit2.GitError):
+            return ""
+        return _text(found.raw_message, found.message_encoding).replace("\0", "")
+
     def _check_tip(self, rev: str) -> None:
         """Raises ``ValueError`` when the object that a revision names is damaged."""
         if _OBJECT_ID.fullmatch(rev):

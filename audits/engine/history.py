@@ -395,7 +395,7 @@ class _Walk:
         pairs = []
         for old, old_sha in lost.items():
             for path, sha in new.items():
-                score = _similarity(lines[old_sha], lines[sha])
+                score = similarity(lines[old_sha], lines[sha])
                 if score >= SIMILARITY:
                     pairs.append((-score, old.rpartition("/")[2] != path.rpartition("/")[2], old, path))
         taken: set[str] = set()
@@ -405,7 +405,7 @@ class _Walk:
                 taken.add(old)
 
 
-def _similarity(one: Counter[bytes], other: Counter[bytes]) -> float:
+def similarity(one: Counter[bytes], other: Counter[bytes]) -> float:
     """The share of bytes, in lines, that two texts have in common, of the larger one."""
     common = sum(len(line) * count for line, count in (one & other).items())
     largest = max(sum(len(line) * count for line, count in side.items()) for side in (one, other))

@@ -2,7 +2,17 @@
 
 from audits.models.audit import IN_FLIGHT, Audit, AuditProblem, BlobFacts, Covers, State, Trigger
 from audits.models.history import Commit, Event, History
+from audits.models.issue import (
+    Issue,
+    IssueNote,
+    IssueReference,
+    IssueSubject,
+    Judgement,
+    Priority,
+)
 from audits.models.repository import Repository, SampleRemoval, Schedule
+from audits.models.testrun import Test, TestReport, TestResult, TestRun
+from audits.models.tracker import Claim, Tracker, TrackerScan, TrackerVersion
 from audits.models.violation import Lifespan, Sighting, Violation
 
 __all__ = [
@@ -10,16 +20,30 @@ __all__ = [
     "Audit",
     "AuditProblem",
     "BlobFacts",
+    "Claim",
     "Commit",
     "Covers",
     "Event",
     "History",
+    "Issue",
+    "IssueNote",
+    "IssueReference",
+    "IssueSubject",
+    "Judgement",
     "Lifespan",
+    "Priority",
     "Repository",
     "SampleRemoval",
     "Schedule",
     "Sighting",
     "State",
+    "Test",
+    "TestReport",
+    "TestResult",
+    "TestRun",
+    "Tracker",
+    "TrackerScan",
+    "TrackerVersion",
     "Trigger",
     "Violation",
 ]

@@ -40,6 +40,17 @@ class Repository(models.Model):
     policy = models.TextField(blank=True, help_text="TOML. Empty: the default policy.")
     schedule = models.CharField(max_length=10, choices=Schedule.choices, default=Schedule.OFF)
     next_audit_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    tracker_pattern = models.CharField(
+        max_length=200,
+        blank=True,
+        default="SSOT-*.md",
+        help_text="Which files of the repository are trackers, in any folder. Empty: none.",
+    )
+    test_run_folder = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="A folder on the server with test reports, each in a subfolder named by its commit. Empty: none.",
+    )
     is_sample = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     current_audit = models.ForeignKey(
