@@ -1,16 +1,21 @@
 """What people enter. Every message says what to do."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from django import forms
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
 from django.utils.text import slugify
 
 from audits import fetching
 from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import PolicyError, parse_policy
-from audits.models import Repository
+from audits.models import Issue, IssueNote, Repository
+from audits.trackers import STEPS
 
 
 class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -18,13 +23,16 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Repository
-        fields = ("name", "location", "branch", "schedule", "policy")
+        fields = ("name", "location", "branch", "schedule", "tracker_pattern", "test_run_folder", "policy")
         help_texts = {
             "name": "How this repository is called on these pages.",
             "location": "The absolute path of a work tree, a .git directory or a bare repository on the server, "
             "or an https:// URL that can be read without signing in.",
             "branch": "Empty: the repository's default branch.",
             "schedule": "How often the branch is audited by itself. You can always start an audit by hand.",
+            "tracker_pattern": "Which Markdown files follow remediations, in any folder, like SSOT-*.md. Empty: none.",
+            "test_run_folder": "A folder on the server with test reports, each in a subfolder that is named by the "
+            "full id of its commit. It is looked through regularly. Empty: none.",
             "policy": "TOML, begins with version = 1; then source_roots, exclude, [zones] and [limits] as needed. "
             "Empty: the default policy.",
         }
@@ -46,6 +54,12 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
                 attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
             ),
             "schedule": forms.Select(attrs={"class": "form-select"}),
+            "tracker_pattern": forms.TextInput(
+                attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
+            ),
+            "test_run_folder": forms.TextInput(
+                attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
+            ),
             "policy": forms.Textarea(
                 attrs={
                     "class": "form-control mono",
@@ -75,6 +89,20 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             return fetching.check_branch(self.cleaned_data["branch"])
         except fetching.LocationError as error:
             raise ValidationError(str(error)) from error
+
+    def clean_test_run_folder(self) -> str:
+        text = str(self.cleaned_data["test_run_folder"]).strip()
+        if not text:
+            return ""
+        roots = [Path(root).resolve() for root in settings.SSOT_LOCAL_ROOTS]
+        path = Path(text)
+        if not path.is_absolute() or not any(path.resolve().is_relative_to(root) for root in roots):
+            raise ValidationError("Enter an absolute path below one of the directories in SSOT_LOCAL_ROOTS.")
+        if not path.is_dir():
+            raise ValidationError(
+                "There is no such folder on the server, or the site's user may not read it."
+            )
+        return text
 
     def clean_policy(self) -> str:
         policy = str(self.cleaned_data["policy"])
@@ -107,6 +135,147 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             self.instance.slug = _free_slug(self.cleaned_data["name"])
         saved: Repository = super().save(commit)
         return saved
+
+
+class IssueForm(forms.Form):
+    """What people decide about an issue. What state it is in is not theirs to say."""
+
+    title = forms.CharField(max_length=200, help_text="SSOT-<kind>-<what it is about>, by custom.")
+    kind = forms.ChoiceField(choices=Issue.Kind.choices)
+    priority = forms.TypedChoiceField(
+        choices=[(0, "P0"), (1, "P1"), (2, "P2"), (3, "P3")],
+        coerce=int,
+        help_text="Proposed from the worst open place.",
+    )
+    owner = forms.ModelChoiceField(
+        queryset=User.objects.filter(is_active=True).order_by("username"),
+        required=False,
+        empty_label="Nobody",
+    )
+    due_on = forms.DateField(required=False, label="Due on", widget=forms.DateInput(attrs={"type": "date"}))
+    reference = forms.CharField(
+        max_length=500,
+        required=False,
+        label="Issue elsewhere",
+        help_text="Its number (#883) or its address. Commits and trackers that name it are shown on the timeline.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            is_choice = isinstance(field, (forms.ChoiceField, forms.ModelChoiceField))
+            field.widget.attrs["class"] = "form-select" if is_choice else "form-control"
+            if name in self.errors:
+                field.widget.attrs["class"] += " is-invalid"
+
+    def clean_title(self) -> str:
+        return " ".join(str(self.cleaned_data["title"]).split())
+
+    def clean_reference(self) -> tuple[int | None, str]:
+        """The number and the address of the issue elsewhere."""
+        text = str(self.cleaned_data["reference"]).strip()
+        if not text:
+            return None, ""
+        if re.fullmatch(r"#?\d{1,9}", text):
+            return int(text.lstrip("#")), ""
+        _check_web_address(text)
+        found = re.search(r"/(?:issues|pull|merge_requests)/(\d{1,9})(?:\D|$)", text)
+        return (int(found[1]) if found else None), text
+
+
+def _check_web_address(text: str) -> None:
+    if not text.lower().startswith(("https://", "http://")):
+        raise ValidationError("Enter a number like #883, or an address that begins with https://.")
+    URLValidator(schemes=["http", "https"])(text)
+
+
+class NoteForm(forms.Form):
+    """What somebody says about an issue."""
+
+    kind = forms.ChoiceField(choices=IssueNote.Kind.choices, initial=IssueNote.Kind.COMMENT)
+    text = forms.CharField(
+        max_length=10_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        label="What you have to say",
+    )
+    url = forms.CharField(max_length=500, required=False, label="Link")
+    step = forms.TypedChoiceField(
+        choices=[("", "No step"), *((number, f"{number} {name}") for number, name in enumerate(STEPS))],
+        coerce=int,
+        empty_value=None,
+        required=False,
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["class"] = (
+                "form-select" if isinstance(field, forms.ChoiceField) else "form-control"
+            )
+
+    def clean_url(self) -> str:
+        text = str(self.cleaned_data["url"]).strip()
+        if text:
+            _check_web_address(text)
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if not cleaned.get("text") and not cleaned.get("url") and cleaned.get("kind") != IssueNote.Kind.CLAIM:
+            raise ValidationError("Write something, or give a link.")
+        if cleaned.get("kind") == IssueNote.Kind.CLAIM and cleaned.get("step") is None:
+            raise ValidationError("Choose the step that is completed.")
+        return cleaned
+
+
+class UploadForm(forms.Form):
+    """A test report, and the commit that the tests ran at."""
+
+    report = forms.FileField(
+        help_text="JUnit XML (pytest --junitxml=report.xml) or a pytest-json-report.",
+        widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".xml,.json"}),
+    )
+    commit = forms.CharField(
+        max_length=255,
+        help_text="A commit id, a tag or a branch: what was checked out when the tests ran.",
+        widget=forms.TextInput(
+            attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+    branch = forms.CharField(
+        max_length=255,
+        required=False,
+        widget=forms.TextInput(
+            attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+
+
+class PasteForm(forms.Form):
+    """A tracker document that is in no repository: a file, or its text."""
+
+    name = forms.CharField(
+        max_length=200,
+        required=False,
+        help_text="What to call it.",
+        widget=forms.TextInput(attrs={"class": "form-control"}),
+    )
+    file = forms.FileField(
+        required=False, widget=forms.ClearableFileInput(attrs={"class": "form-control", "accept": ".md,.txt"})
+    )
+    text = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=1_000_000,
+        widget=forms.Textarea(attrs={"class": "form-control mono", "rows": 8, "spellcheck": "false"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if not cleaned.get("file") and not str(cleaned.get("text") or "").strip():
+            raise ValidationError("Choose a file, or paste the text.")
+        return cleaned
 
 
 def _sentence(error: GitError) -> str:

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from audits import fetching, recording, tracking, verdicts
-from audits.dossiers import Gathering, newest
+from audits.dossiers import Gathering, newest, violations_of
 from audits.engine.git import GitError, GitRepository
 from audits.models import (
     Claim,
@@ -215,6 +215,25 @@ def add_subjects(issue: Issue, subjects: Iterable[Subject]) -> None:
         ignore_conflicts=True,
     )
     mark(Issue.objects.filter(pk=issue.pk))
+
+
+def edit(issue: Issue, *, reference: tuple[int | None, str], **values: object) -> None:
+    """Change what people decide about an issue: title, kind, priority, owner, due date, the issue elsewhere."""
+    for name, value in values.items():
+        setattr(issue, name, value)
+    number, url = reference
+    with transaction.atomic():
+        issue.save()
+        issue.references.filter(kind=IssueReference.Kind.ISSUE).delete()
+        if number is not None or url:
+            IssueReference.objects.create(issue=issue, kind=IssueReference.Kind.ISSUE, number=number, url=url)
+    mark(Issue.objects.filter(pk=issue.pk))
+
+
+def open_places(issue: Issue) -> QuerySet[Violation]:
+    """The open violations that an issue covers, the worst first."""
+    rows = violations_of(issue.subjects.all(), issue.repository_id)
+    return rows.filter(is_open=True).order_by("severity", "path", "line", "pk")
 
 
 def remove_subject(issue: Issue, pk: int) -> None:

@@ -31,8 +31,7 @@ def _evidence_of(audit_id: int) -> None:
     """A succeeded audit is evidence for its repository's issues."""
     succeeded = Audit.objects.filter(pk=audit_id, state=State.SUCCEEDED)
     for repository_id in succeeded.values_list("repository", flat=True):
-        remediation.arrived(repository_id)
-        _send_keep_up(repository_id)
+        evidence_arrived(repository_id)
 
 
 @shared_task  # type: ignore[untyped-decorator]
@@ -40,8 +39,7 @@ def read_test_run(run_id: int) -> None:
     """Read a test report, if it still waits."""
     run = ingesting.read(run_id)
     if run is not None:
-        remediation.arrived(run.repository_id)
-        _send_keep_up(run.repository_id)
+        evidence_arrived(run.repository_id)
 
 
 @shared_task  # type: ignore[untyped-decorator]
@@ -89,6 +87,12 @@ def read_after_commit(run: TestRun) -> None:
 def keep_up_after_commit(repository_id: int) -> None:
     """Have a repository's issues judged once what was written is committed."""
     transaction.on_commit(lambda: _send_keep_up(repository_id))
+
+
+def evidence_arrived(repository_id: int) -> None:
+    """Have a repository's issues judged anew, because something arrived that may change their verdicts."""
+    remediation.arrived(repository_id)
+    _send_keep_up(repository_id)
 
 
 def _send_keep_up(repository_id: int) -> None:

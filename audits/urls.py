@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from audits.views import actions, audits, histories, overview, repositories, violations
+from audits.views import (
+    actions,
+    audits,
+    histories,
+    issues,
+    overview,
+    repositories,
+    testruns,
+    trackers,
+    violations,
+)
 
 app_name = "audits"
 urlpatterns = [
@@ -18,6 +28,26 @@ urlpatterns = [
     path("repositories/<slug:slug>/hot-spots/", histories.hot_spots, name="hot-spots"),
     path("repositories/<slug:slug>/commits/<str:sha>/", histories.commit_detail, name="commit-detail"),
     path("violations/<int:pk>/", violations.violation_detail, name="violation-detail"),
+    path("repositories/<slug:slug>/issues/new/", issues.issue_new, name="issue-new"),
+    path("repositories/<slug:slug>/trackers/", trackers.tracker_list, name="tracker-list"),
+    path("repositories/<slug:slug>/trackers/paste/", trackers.tracker_paste, name="tracker-paste"),
+    path("repositories/<slug:slug>/test-runs/", testruns.run_list, name="test-run-list"),
+    path("repositories/<slug:slug>/test-runs/upload/", testruns.run_upload, name="test-run-upload"),
+    path("repositories/<slug:slug>/test-runs/compare/", testruns.compare, name="test-run-compare"),
+    path("test-runs/<int:pk>/", testruns.run_detail, name="test-run"),
+    path("test-runs/<int:pk>/report/", testruns.run_report, name="test-run-report"),
+    path("tests/<int:pk>/", testruns.test_detail, name="test-detail"),
+    path("trackers/<int:pk>/", trackers.tracker_detail, name="tracker"),
+    path("trackers/<int:pk>/issue/", trackers.tracker_issue, name="tracker-issue"),
+    path("issues/", issues.issue_list, name="issue-list"),
+    path("issues/<int:pk>/", issues.issue_detail, name="issue"),
+    path("issues/<int:pk>/edit/", issues.issue_edit, name="issue-edit"),
+    path("issues/<int:pk>/subjects/", issues.issue_subjects, name="issue-subjects"),
+    path("issues/<int:pk>/notes/", issues.issue_note, name="issue-note"),
+    path("issues/<int:pk>/judge/", issues.issue_judge, name="issue-judge"),
+    path("issues/<int:pk>/issue.json", issues.issue_export, {"form": "json"}, name="issue-json"),
+    path("issues/<int:pk>/report.md", issues.issue_export, {"form": "report"}, name="issue-report"),
+    path("issues/<int:pk>/tracker.md", issues.issue_export, {"form": "tracker"}, name="issue-tracker"),
     path("audits/", audits.audit_list, name="audit-list"),
     path("audits/<int:pk>/", audits.audit_detail, name="audit-detail"),
     path("audits/<int:pk>/cancel/", actions.audit_cancel, name="audit-cancel"),

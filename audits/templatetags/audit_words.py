@@ -1,14 +1,22 @@
 """The words of an audit as people read them: subjects, commits, severities, annotations, kinds of problems."""
 
+import re
+from datetime import UTC, datetime
 from typing import TypedDict
 
 from django import template
+from django.urls import reverse
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from audits.engine.findings import Annotation, ProblemKind, Severity, Zone
 from audits.engine.rules import RULES
-from audits.models import Audit
+from audits.models import Audit, Claim
+from audits.trackers import STEPS
 
 register = template.Library()
+
+_MARK = re.compile(r"\{(commit|time):([0-9a-fA-FTZ:+.-]{7,64})\}")
 
 SEVERITIES: dict[str, str] = {
     Severity.P0: "Production code that breaks as soon as it is imported.",
@@ -134,3 +142,71 @@ def took(audit: Audit) -> float | None:
     if audit.started_at is None or audit.finished_at is None:
         return None
     return (audit.finished_at - audit.started_at).total_seconds()
+
+
+@register.simple_tag
+def evidence(text: str, slug: str) -> SafeString:
+    """A text of evidence with its marks as links to commits and as times in the reader's zone."""
+    parts = []
+    position = 0
+    for match in _MARK.finditer(text):
+        parts.append(escape(text[position : match.start()]))
+        parts.append(_commit_link(match[2], slug) if match[1] == "commit" else _time(match[2]))
+        position = match.end()
+    parts.append(escape(text[position:]))
+    return mark_safe("".join(parts))  # noqa: S308 (every part is escaped)
+
+
+def _commit_link(sha: str, slug: str) -> SafeString:
+    return format_html(
+        '<a href="{}"><code>{}</code></a>', reverse("audits:commit-detail", args=[slug, sha]), sha[:9]
+    )
+
+
+def _time(text: str) -> SafeString:
+    try:
+        utc = datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return escape(text)
+    # As the tag ``when`` of the site writes it, which apps don't know of.
+    return format_html(
+        '<time datetime="{}" data-local="absolute">{}</time>',
+        utc.isoformat(timespec="seconds"),
+        utc.strftime("%d %b %Y, %H:%M UTC"),
+    )
+
+
+@register.filter
+def step_name(step: int) -> str:
+    return STEPS[step] if 0 <= step < len(STEPS) else ""
+
+
+CLAIMS = {
+    "title": "title",
+    "issue": "issue",
+    "priority": "priority",
+    "status": "status",
+    "created": "created",
+    "updated": "updated",
+    "pull": "pull request",
+    "reason": "fails with",
+    "resolved": "says",
+    "stable": "says",
+}
+
+
+@register.filter
+def claim_words(claim: Claim) -> str:
+    """A claim in words: ``status: DISCOVERED``, ``26 test methods``."""
+    if claim.kind == "step":
+        return f"step {claim.step} {claim.words}"
+    label = CLAIMS.get(claim.kind, "")
+    words = f"{label}: {claim.words}" if label else claim.words
+    return f"{words} in {claim.path}" if claim.path else words
+
+
+@register.simple_tag
+def comparison_query(key: str) -> str:
+    """The query of the page that compares two runs, from a link's ``before:after``."""
+    before, _, after = key.partition(":")
+    return f"before={before}&after={after}"

@@ -3,18 +3,21 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from audits import fetching
+from audits import fetching, remediation
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
 from audits.models import Audit, Commit, Covers, Event, Lifespan, Repository, Violation
+from audits.remediation import Subject
 from audits.views.code import Line, definition, excerpt
 from audits.views.figures import Tally, unseen_in
 from audits.views.pages import HtmxHttpRequest, render_page
@@ -203,6 +206,8 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     context = {
         "violation": violation,
         "repository": violation.repository,
+        "issues": remediation.covering(violation.repository, [Subject(violation.rule, violation.subject)]),
+        "new_issue_url": _new_issue_url(violation),
         "code": _code(source, violation.path, violation.line),
         "definition": _definition(source, violation),
         "seen_at": seen_at,
@@ -217,6 +222,11 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         ).query(),
     }
     return render_page(request, "audits/violation_detail.html", context)
+
+
+def _new_issue_url(violation: Violation) -> str:
+    query = urlencode({"rule": violation.rule, "subject": violation.subject})
+    return f"{reverse('audits:issue-new', args=[violation.repository.slug])}?{query}"
 
 
 @dataclass(frozen=True, slots=True)
