@@ -363,8 +363,8 @@ class Gathering:
         after = [row for row, side in placed if not side]
         if not before or not after:
             return runs, None
-        found = comparisons.compare_runs(before[-1], after[-1]).comparison
-        return runs, Compared(before[-1].pk, after[-1].pk, found)
+        found = comparisons.compare_runs(before[-1], after[-1])
+        return runs, Compared(before[-1].pk, after[-1].pk, found.comparison, found.passed_in_both)
 
     def _side(self, commit: str, fixed: str | None) -> bool | None:
         """Whether a run's commit comes before the fix; None when it is neither before nor after it."""

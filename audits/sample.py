@@ -8,8 +8,8 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode
 
-from audits import auditing, fetching
-from audits.models import Covers, History, Repository, SampleRemoval, State, Trigger
+from audits import auditing, fetching, ingesting, remediation
+from audits.models import Covers, History, Repository, SampleRemoval, State, TestRun, Trigger
 from audits.sample_story import FIRST_COMMIT, STORY, Step
 
 NAME, SLUG, BRANCH = "Tidepool", "tidepool", "main"
@@ -37,7 +37,44 @@ def load(*, unless_removed: bool = False) -> Repository | None:
         audit, created = auditing.request(repository, trigger=Trigger.SAMPLE, covers=Covers.HISTORY)
         if created:
             auditing.run(audit.pk)
+    _take_in_reports(repository, commits)
+    remediation.keep_up(repository.pk)
+    _make_issue(repository)
     return repository
+
+
+def _take_in_reports(repository: Repository, commits: Mapping[str, str]) -> None:
+    """The test reports that the story's commits bring, as if each had been uploaded then."""
+    for step in STORY:
+        for path, text in step.files.items():
+            if path.startswith("reports/") and text is not None:
+                run, _ = ingesting.receive(
+                    repository,
+                    text.encode(),
+                    name=path.rpartition("/")[2],
+                    commit=commits[step.name],
+                    branch=BRANCH,
+                    source=TestRun.Source.SAMPLE,
+                )
+                ingesting.read(run.pk)
+
+
+def _make_issue(repository: Repository) -> None:
+    """The issue that the story's tracker is about, once."""
+    tracker = repository.trackers.filter(issue=None, is_pasted=False).first()
+    if tracker is None or repository.issues.exists():
+        return
+    proposal = remediation.propose_from(tracker)
+    remediation.create(
+        repository,
+        title=proposal.title,
+        kind=proposal.kind,
+        priority=proposal.priority,
+        subjects=proposal.subjects,
+        issue_number=proposal.issue_number,
+        tracker=tracker,
+    )
+    remediation.keep_up(repository.pk)
 
 
 def _audit(repository: Repository, commit: str) -> None:

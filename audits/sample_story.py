@@ -499,7 +499,10 @@ _AFTER = {
 _TRACKER_STEPS = (
     ("Discover", "`IDType.RUN` is used in three modules and does not exist."),
     ("Plan tests", "Six tests, in `tests/test_run_ids.py`."),
-    ("Write tests", "6 new tests. All of them fail with the expected AttributeError."),
+    (
+        "Write tests",
+        "6 new tests in `tests/test_run_ids.py`. All of them fail with the expected AttributeError.",
+    ),
     ("Plan remediation", "Add `RUN` to `tidepool/core/ids.py`. Nothing else needs to change."),
     ("Remediate", "Done in the commit about #12."),
     ("Prove stability", "All 6 tests pass. Zero regressions."),

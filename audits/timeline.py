@@ -20,6 +20,7 @@ from audits.models import (
     TestRun,
     TrackerVersion,
 )
+from audits.verdicts import Verdict
 
 # Commits on one timeline; of more, those that changed most.
 MAX_COMMITS = 300
@@ -59,8 +60,25 @@ class Happening:
     who: str = ""
 
     @property
+    def contradicted(self) -> list[Judgement]:
+        return [judgement for judgement in self.judgements if judgement.verdict == Verdict.CONTRADICTED]
+
+    @property
+    def other_judgements(self) -> list[Judgement]:
+        return [judgement for judgement in self.judgements if judgement.verdict != Verdict.CONTRADICTED]
+
+    @property
+    def other_words(self) -> str:
+        """``3 statements verified, 1 waits for evidence``."""
+        verified = sum(judgement.verdict == Verdict.VERIFIED for judgement in self.judgements)
+        waiting = len(self.other_judgements) - verified
+        parts = [f"{verified} statement{'' if verified == 1 else 's'} verified"] if verified else []
+        parts += [f"{waiting} wait{'s' if waiting == 1 else ''} for evidence"] if waiting else []
+        return ", ".join(parts)
+
+    @property
     def is_contradicted(self) -> bool:
-        return any(judgement.verdict == "contradicted" for judgement in self.judgements)
+        return bool(self.contradicted)
 
     @property
     def kinds(self) -> set[str]:

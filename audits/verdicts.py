@@ -103,11 +103,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The last run before the fix beside the first one from it on."""
+    """The last run before the fix beside the last one from it on, and how many tests passed in both."""
 
     before: int
     after: int
     comparison: Comparison
+    passed_in_both: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +264,8 @@ def _said(dossier: Dossier, step: int, topic: str, verdict: Verdict, evidence: s
 
 _DAY = timedelta(days=1)
 _BEGINNING = re.compile(
-    r"\b(?:discovered|identified|new|open|reported|not started|todo|pending|planned|draft)\b", re.IGNORECASE
+    r"\b(?:discover(?:ed|ing|y)|identified|new|open|reported|not started|todo|pending|planned|draft)\b",
+    re.IGNORECASE,
 )
 _ENDED = re.compile(r"\b(?:completed?|resolved|closed|done|fixed|accomplished)\b|✅", re.IGNORECASE)
 
@@ -326,11 +328,11 @@ def _resolved(dossier: Dossier) -> Iterator[Judged]:
     elif cousins is not None and cousins.places:
         verdict = Verdict.CONTRADICTED
         words = (
-            f"{_places(cousins.places)} of {cousins.definition} in {_many(cousins.files, 'file')}"
+            f"{_places(cousins.places)} of {_last(cousins.definition)} in {_many(cousins.files, 'file')}"
             f" {_are(cousins.places)} still wrong in the same way"
         )
         if cousins.at_fix is not None:
-            words += f"; {cousins.at_fix:,} were when this one was fixed"
+            words += f" ({cousins.at_fix:,} when this one was fixed)"
         words += "."
         links.append(("the places that are left", "definition", cousins.definition))
     else:
@@ -437,7 +439,9 @@ def _existing(
     absent = [path for path, fact in facts.items() if not fact.exists]
     if not absent:
         count = len(paths)
-        words = f"{'All' if count > 1 else 'The'} {_many(count, 'named file')} {_are(count)} there {at}."
+        words = (
+            f"All {count:,} named files are there {at}." if count > 1 else f"The named file is there {at}."
+        )
         return claim.judged(topic, Verdict.VERIFIED, words, step=step)
     later = [path for path in absent if (fact := last.files.get(path)) is not None and fact.exists]
     never = [path for path in absent if path not in later]
@@ -748,7 +752,7 @@ def _passing(dossier: Dossier) -> Judged:
     if _claim(dossier, PROVE) is None:
         more = {}
     if bad:
-        words += f" Not passed: {_list(result.test for result in bad)}."
+        words += f" Not passed: {_tests(result.test for result in bad)}."
         verdict = Verdict.CONTRADICTED if _claim(dossier, PROVE) else Verdict.UNCLAIMED
         return _said(dossier, PROVE, topic, verdict, words, links=(_run_link(run),), **more)
     return _said(dossier, PROVE, topic, Verdict.VERIFIED, words, links=(_run_link(run),), **more)
@@ -789,7 +793,7 @@ def _without_regressions(dossier: Dossier) -> Judged:
     worse = [*found.broken, *(c for c in found.silenced if c.before is not None and c.before.outcome.is_good)]
     vanished = [c for c in found.vanished if c.before is not None and c.before.outcome.is_good]
     if worse:
-        listed = _list(change.test for change in worse)
+        listed = _tests(change.test for change in worse)
         words = f"{_many(len(worse), 'test')} passed before the fix and not after it: {listed}."
         verdict = Verdict.CONTRADICTED if claim else Verdict.UNCLAIMED
     elif vanished:
@@ -797,8 +801,12 @@ def _without_regressions(dossier: Dossier) -> Judged:
         count = len(vanished)
         words = f"{_many(count, 'test')} that passed before the fix {_are(count)} not in the run after it."
         verdict = Verdict.CLAIMED
+    elif not dossier.compared.passed_in_both:
+        words = "No test passed in the run before the fix, so none could break: upload a run of more tests."
+        verdict = Verdict.CLAIMED
     else:
-        words = f"Nothing that passed before the fix fails after it; {len(found.fixed):,} fixed."
+        count = dossier.compared.passed_in_both
+        words = f"{_many(count, 'test')} passed before the fix and after it, none broke; {len(found.fixed):,} fixed."
         verdict = Verdict.VERIFIED
     return _said(dossier, PROVE, topic, verdict, words, links=links, **more)
 
@@ -873,7 +881,7 @@ def _summary(dossier: Dossier, steps: Sequence[Verdict], items: Sequence[Judged]
         yield "None of its violations is open at the audited commit."
     if dossier.cousins is not None and dossier.cousins.places:
         count = dossier.cousins.places
-        yield f"{_places(count)} of {dossier.cousins.definition} {_are(count)} still wrong in the same way."
+        yield f"{_places(count)} of {_last(dossier.cousins.definition)} {_are(count)} still wrong in the same way."
     wrong = sum(item.verdict is Verdict.CONTRADICTED for item in items)
     claimed = sum(_claim(dossier, step) is not None for step in range(len(STEPS)))
     verified = sum(verdict is Verdict.VERIFIED for verdict in steps)
@@ -916,6 +924,15 @@ def _list(names: Iterable[str]) -> str:
     found = list(names)
     more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
     return ", ".join(found[:_SHOWN]) + more
+
+
+def _last(dotted: str) -> str:
+    return dotted.rpartition(".")[2]
+
+
+def _tests(names: Iterable[str]) -> str:
+    """Names of tests without the modules that they stand in."""
+    return _list(name.rpartition("::")[2] for name in names)
 
 
 def _numbers(numbers: Iterable[int]) -> str:

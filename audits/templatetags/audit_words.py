@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from audits import documents
 from audits.engine.findings import Annotation, ProblemKind, Severity, Zone
 from audits.engine.rules import RULES
 from audits.models import Audit, Claim
@@ -155,6 +156,12 @@ def evidence(text: str, slug: str) -> SafeString:
         position = match.end()
     parts.append(escape(text[position:]))
     return mark_safe("".join(parts))  # noqa: S308 (every part is escaped)
+
+
+@register.filter
+def plain_evidence(text: str) -> str:
+    """A text of evidence where no link may stand: short ids of commits, times in UTC."""
+    return documents.plain(text)
 
 
 def _commit_link(sha: str, slug: str) -> SafeString:

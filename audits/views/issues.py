@@ -353,6 +353,14 @@ class StepCard:
     def wrong(self) -> int:
         return sum(item.verdict == Verdict.CONTRADICTED for item in self.items)
 
+    @property
+    def gist(self) -> Judgement | None:
+        """What a reader should know first: what is contradicted, else what is missing, else what is verified."""
+        return min(self.items, key=lambda item: _URGENCY[Verdict(item.verdict)], default=None)
+
+
+_URGENCY = {Verdict.CONTRADICTED: 0, Verdict.CLAIMED: 1, Verdict.UNCLAIMED: 1, Verdict.VERIFIED: 2}
+
 
 @require_GET
 def issue_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
@@ -372,8 +380,7 @@ def issue_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         "repository": issue.repository,
         "has_history": hasattr(issue.repository, "history"),
         "steps": _step_cards(issue, judgements),
-        "header": [j for j in judgements if j.step is None],
-        "contradictions": [j for j in judgements if j.verdict == Verdict.CONTRADICTED],
+        "header": _header_card(judgements),
         "days": _by_day(shown),
         "shown": len(shown),
         "happenings": len(happenings),
@@ -397,6 +404,14 @@ def _step_cards(issue: Issue, judgements: Sequence[Judgement]) -> list[StepCard]
         StepCard(number, name, verdicts[number], [j for j in judgements if j.step == number])
         for number, name in enumerate(STEPS)
     ]
+
+
+def _header_card(judgements: Sequence[Judgement]) -> StepCard:
+    """What the tracker says of itself, as if it were a step."""
+    items = [j for j in judgements if j.step is None]
+    verdicts = {Verdict(item.verdict) for item in items}
+    worst = min(verdicts, key=lambda verdict: _URGENCY[verdict], default=Verdict.UNCLAIMED)
+    return StepCard(len(STEPS), "", str(worst), items)
 
 
 def _filters(show: str, happenings: Sequence[Happening]) -> list[tuple[Option, int]]:
