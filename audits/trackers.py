@@ -403,7 +403,7 @@ _LONG_DATE = re.compile(r"\b([A-Z][a-z]+ \d{1,2}, \d{4})\b")
 _COUNT = re.compile(
     r"(?<![\w.$#:/-])(?P<number>\d{1,3}(?:,\d{3})+|\d{1,7})\+?\s+(?:[\w/-]+\s+){0,3}?"
     r"(?P<unit>test (?:methods?|cases?|functions?)|tests?(?! (?:files?|suites?|director|categor))|test files?|files?"
-    r"|violations?|references?|usage points?|usages?|instances?|occurrences?)\b",
+    r"|violations?|references?|usage points?|usages?|places?|instances?|occurrences?)\b",
     re.IGNORECASE,
 )
 _NAMED_FILE = re.compile(

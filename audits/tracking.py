@@ -204,7 +204,6 @@ def _store(version: TrackerVersion, data: bytes | None, before: bytes | None) ->
     try:
         text, version.was_damaged = trackers.text_of(data)
         said = trackers.read(text)
-        earlier = trackers.read(trackers.text_of(before)[0]) if before is not None else None
     except TrackerError as error:
         words = str(error)
         version.error = f"{words[:1].upper()}{words[1:]}."
@@ -214,7 +213,15 @@ def _store(version: TrackerVersion, data: bytes | None, before: bytes | None) ->
     version.save()
     if said.title is not None:
         version.tracker.title = recording.clean(said.title.words, 300)
-    Claim.objects.bulk_create(_claims(version, trackers.statements(earlier, said)))
+    Claim.objects.bulk_create(_claims(version, trackers.statements(_read(before), said)))
+
+
+def _read(data: bytes | None) -> trackers.Tracker | None:
+    """What an earlier version says; None when there is none, or it can't be read: then all is said anew."""
+    try:
+        return trackers.read(trackers.text_of(data)[0]) if data is not None else None
+    except TrackerError:
+        return None
 
 
 def _claims(version: TrackerVersion, statements: Iterable[Statement]) -> list[Claim]:
