@@ -395,7 +395,11 @@ def issue_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         "note_form": NoteForm(),
         "command": f"python3 manage.py import_tests {issue.repository.slug} REPORT.xml --commit COMMIT",
     }
-    return render_page(request, "audits/issue_detail.html", context, partials=("issue-verdicts",))
+    response = render_page(request, "audits/issue_detail.html", context, partials=("issue-verdicts",))
+    if request.htmx.target == "issue-verdicts" and issue.stale_since is None:
+        # It was looked at: the timeline below may have more to show, too.
+        response.headers["HX-Refresh"] = "true"
+    return response
 
 
 def _step_cards(issue: Issue, judgements: Sequence[Judgement]) -> list[StepCard]:

@@ -313,7 +313,7 @@ def test_violation_needs_few_queries(
 ) -> None:
     violation = story.violation(path="app/late.py")
     # session, user, violation with repository and audits, events, lifespans, other places, their number
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         boss.get(violation.get_absolute_url())
 
 
