@@ -45,6 +45,13 @@ def limits() -> Limits:
     return Limits(size=settings.SSOT_TEST_REPORT_BYTES, cases=settings.SSOT_TEST_REPORT_CASES)
 
 
+def check_size(size: int) -> None:
+    """Raises ``ReceiveError`` for a report of more bytes than are taken in."""
+    if size > settings.SSOT_TEST_REPORT_BYTES:
+        words = f"The report has {size:,} bytes; the limit is {settings.SSOT_TEST_REPORT_BYTES:,}"
+        raise ReceiveError(f"{words} (SSOT_TEST_REPORT_BYTES).", "too-large")
+
+
 def receive(
     repository: Repository,
     data: bytes,
@@ -62,12 +69,7 @@ def receive(
     """
     if not data:
         raise ReceiveError("The report is empty.")
-    if len(data) > settings.SSOT_TEST_REPORT_BYTES:
-        raise ReceiveError(
-            f"The report has {len(data):,} bytes; the limit is {settings.SSOT_TEST_REPORT_BYTES:,}"
-            " (SSOT_TEST_REPORT_BYTES).",
-            "too-large",
-        )
+    check_size(len(data))
     sha, time = _commit(repository, commit)
     digest = hashlib.sha256(data).hexdigest()
     with transaction.atomic():

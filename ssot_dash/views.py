@@ -1,5 +1,8 @@
-"""The first sign-in: how a new site gets its administrator."""
+"""The first sign-in, tokens for programs, and the page about the API."""
 
+from typing import Any
+
+from django import forms
 from django.contrib.auth import get_user_model, login
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import UserCreationForm
@@ -7,11 +10,16 @@ from django.contrib.auth.models import User
 from django.core import signing
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from audits.models import Repository
+from ssot_dash import tokens
+from ssot_dash.api import api
+from ssot_dash.models import ApiToken
 
 WELCOME_SECONDS = 24 * 60 * 60
 # PostgreSQL's lock number for "somebody becomes the first administrator": of two at once, one does.
@@ -53,3 +61,79 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
 
 def _has_administrator() -> bool:
     return get_user_model().objects.filter(is_superuser=True).exists()
+
+
+# --- Tokens -------------------------------------------------------------------------------------------------
+
+
+class TokenForm(forms.Form):
+    """A new token. Only what its user may do is offered."""
+
+    name = forms.CharField(max_length=100, help_text="What uses it: “CI of the shop”.")
+    scopes = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, label="It may")
+    repository = forms.ModelChoiceField(
+        queryset=Repository.objects.all(), required=False, empty_label="All repositories"
+    )
+    days = forms.TypedChoiceField(
+        choices=[("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")],
+        coerce=int,
+        empty_value=None,
+        required=False,
+        initial="90",
+        label="It ends",
+    )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        scopes = self.fields["scopes"]
+        assert isinstance(scopes, forms.MultipleChoiceField)
+        scopes.choices = [
+            (scope, f"{words} ({scope})")
+            for scope, (words, permission) in tokens.SCOPES.items()
+            if not permission or user.has_perm(permission)
+        ]
+        self.fields["name"].widget.attrs["class"] = "form-control"
+        for name in ("repository", "days"):
+            self.fields[name].widget.attrs["class"] = "form-select"
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def token_list(request: HttpRequest) -> HttpResponse:
+    """One's own tokens (an administrator sees all), and a form for a new one, whose secret is shown this once."""
+    user = request.user
+    assert isinstance(user, User)
+    form = TokenForm(user, request.POST or None)
+    made, secret = None, ""
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        made, secret = tokens.create(user, data["name"], data["scopes"], data["repository"], data["days"])
+        form = TokenForm(user)
+    rows = ApiToken.objects.select_related("user", "repository")
+    if not user.is_superuser:
+        rows = rows.filter(user=user)
+    context = {"form": form, "tokens": rows[:500], "made": made, "secret": secret}
+    return render(request, "tokens.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """End a token: one's own, or any for an administrator."""
+    token = get_object_or_404(ApiToken, pk=pk)
+    user = request.user
+    if token.user_id != user.pk and not (isinstance(user, User) and user.is_superuser):
+        return render(request, "404.html", status=404)
+    tokens.revoke(token)
+    return redirect("token-list")
+
+
+@require_GET
+def api_page(request: HttpRequest) -> HttpResponse:
+    """Every operation of the API, as its schema tells it."""
+    schema = api.get_openapi_schema()
+    operations = [
+        {"method": method.upper(), "path": path, **details, "scope": details.get("x-scope", "")}
+        for path, methods in schema["paths"].items()
+        for method, details in methods.items()
+    ]
+    return render(request, "api.html", {"operations": operations, "base": request.build_absolute_uri("/")})

@@ -79,6 +79,7 @@ def run_upload(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     if form.is_valid():
         file = form.cleaned_data["report"]
         try:
+            ingesting.check_size(file.size)
             run, is_new = ingesting.receive(
                 repository,
                 file.read(),

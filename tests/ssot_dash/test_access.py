@@ -40,7 +40,20 @@ def test_walk_finds_the_urls() -> None:
     assert {"/", "/ids/", "/admin/", "/audits/1/cancel/"} | OPEN <= set(ALL)
 
 
-@pytest.mark.parametrize("path", [path for path in ALL if path not in OPEN])
+API = "/api/v1/"
+FOR_PEOPLE = {API, f"{API}openapi.json"}
+FOR_PROGRAMS = [path for path in ALL if path.startswith(API) and path not in FOR_PEOPLE]
+
+
+@pytest.mark.parametrize("path", FOR_PROGRAMS)
+def test_program_without_a_token_is_refused(client: Client, path: str) -> None:
+    """A method that an address doesn't know is said to be that; nothing else is."""
+    statuses = {client.get(path).status_code, client.post(path).status_code}
+    assert 401 in statuses
+    assert statuses <= {401, 405}
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if path not in OPEN and path not in FOR_PROGRAMS])
 def test_stranger_is_sent_to_sign_in(client: Client, path: str) -> None:
     for answer in (client.get(path), client.post(path)):
         assert answer.status_code == 302, path

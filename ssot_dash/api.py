@@ -1,0 +1,144 @@
+"""The HTTP API under ``/api/v1/``: routers of the apps, tokens, errors.
+
+An operation says which scope its callers need by ``openapi_extra={"x-scope": "audits:read"}``; one that doesn't is
+refused when the site starts. A path that names a repository does so as ``{slug}``; a token for one repository is good
+for that alone. Every error is ``{"code", "message"}``, with ``limit`` and ``received`` where a limit was passed.
+"""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import ImproperlyConfigured, RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern
+from ninja import NinjaAPI, Router
+from ninja.errors import AuthenticationError, AuthorizationError, HttpError, ValidationError
+from ninja.security import HttpBearer
+
+from audits.api import router as audits_router
+from audits.fetching import LocationError
+from audits.ingesting import ReceiveError
+from ids.api import router as ids_router
+from ids.minting import MintingError
+from ssot_dash import __version__, tokens
+from ssot_dash.models import ApiToken
+
+CODES = {
+    400: "bad-request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    405: "method-not-allowed",
+    409: "conflict",
+    413: "too-large",
+    422: "invalid",
+}
+
+api = NinjaAPI(
+    title="SSOT Dash",
+    version=__version__,
+    description="Send test reports, start audits, read what was found, issue IDs.",
+    docs_url=None,
+    openapi_url="/openapi.json",
+    urls_namespace="api",
+)
+
+
+class TokenAuth(HttpBearer):
+    """``Authorization: Bearer ssot_...``, good for a scope. ``request.auth`` is the token."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self.scope = scope
+
+    def authenticate(self, request: HttpRequest, token: str) -> ApiToken | None:
+        found = tokens.find(token)
+        if found is None:
+            return None
+        if not tokens.may(found, self.scope):
+            raise AuthorizationError(message=f"this token, or its user, may not: {self.scope}")
+        match = request.resolver_match
+        slug = match.kwargs.get("slug") if match is not None else None
+        if found.repository is not None and slug is not None and slug != found.repository.slug:
+            raise Http404
+        request.user = found.user
+        return found
+
+
+def _guarded(router: Router) -> Router:
+    """The router with an authentication at each operation, for the scope that it names."""
+    for path, view in router.path_operations.items():
+        for operation in view.operations:
+            scope = (operation.openapi_extra or {}).get("x-scope")
+            if scope not in tokens.SCOPES:
+                raise ImproperlyConfigured(f"the operation at {path} names no scope that there is: {scope!r}")
+            operation.auth_param = TokenAuth(scope)
+            operation._set_auth(operation.auth_param)
+    return router
+
+
+api.add_router("", _guarded(audits_router))
+api.add_router("/ids", _guarded(ids_router))
+
+
+def _answer(request: HttpRequest, status: int, message: str, code: str = "", **more: Any) -> HttpResponse:
+    body = {"code": code or CODES.get(status, "error"), "message": message, **more}
+    return api.create_response(request, body, status=status)
+
+
+@api.exception_handler(ReceiveError)
+def _not_received(request: HttpRequest, error: ReceiveError) -> HttpResponse:
+    return _answer(request, 413 if error.code == "too-large" else 422, str(error), error.code)
+
+
+@api.exception_handler(LocationError)
+def _no_location(request: HttpRequest, error: LocationError) -> HttpResponse:
+    return _answer(request, 422, str(error))
+
+
+@api.exception_handler(MintingError)
+def _not_minted(request: HttpRequest, error: MintingError) -> HttpResponse:
+    more = {"limit": error.limit} if error.limit is not None else {}
+    status = 503 if error.code in {"lease-unavailable", "unsafe-database"} else 422
+    return _answer(request, status, error.message, error.code, **more)
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return _answer(request, error.status_code, str(error.message))
+
+
+@api.exception_handler(AuthenticationError)
+def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    return _answer(request, 401, "Send a token that is good: Authorization: Bearer ssot_…")
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+    return _answer(request, 404, "There is no such thing here.")
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    return _answer(request, 413, "The request’s body is too large.")
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    first = error.errors[0]
+    place = ".".join(
+        str(part) for part in first.get("loc", ()) if part not in {"body", "query", "form", "file"}
+    )
+    more = {"received": first["input"]} if isinstance(first.get("input"), int | float | str) else {}
+    if isinstance(more.get("received"), str):
+        more["received"] = more["received"][:100]
+    return _answer(request, 422, f"{place}: {first.get('msg', 'is not valid')}".strip(": "), **more)
+
+
+def urls() -> Any:
+    """The API's addresses. Programs bring a token instead of signing in; only the schema is for people."""
+    patterns, app_name, namespace = api.urls
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern) and pattern.name not in {"openapi-json", "api-root"}:
+            pattern.callback = login_not_required(pattern.callback)
+    return patterns, app_name, namespace
