@@ -8,11 +8,10 @@ from itertools import pairwise
 
 from django.db.models import Q
 
-from audits.dossiers import violations_of
+from audits import burndown
 from audits.models import (
     Claim,
     Commit,
-    Event,
     Issue,
     IssueNote,
     IssueReference,
@@ -147,17 +146,8 @@ def _add_versions(issue: Issue, judgements: Iterable[Judgement], found: dict[str
 
 def _add_commits(issue: Issue, found: dict[str, Happening]) -> None:
     """Commits that introduced or removed violations of the subjects, or that name the issue."""
-    changes: dict[int, list[int]] = {}
-    order: list[int] = []
-    subjects = list(issue.subjects.all())
-    events = Event.objects.filter(violation__in=violations_of(subjects, issue.repository_id))
-    for commit, kind in events.order_by("commit__position", "pk").values_list("commit", "kind"):
-        if commit not in changes:
-            changes[commit] = [0, 0]
-            order.append(commit)
-        changes[commit][kind == Event.Kind.GONE] += 1
-    left = dict(zip(order, _running([changes[commit] for commit in order]), strict=True))
-    kept = sorted(order, key=lambda commit: -sum(changes[commit]))[:MAX_COMMITS]
+    changes = {change.commit: change for change in burndown.changes(issue)}
+    kept = sorted(changes, key=lambda pk: -changes[pk].size)[:MAX_COMMITS]
     naming = _naming(issue)
     by_sha = {
         h.version.commit_sha: h for h in found.values() if h.version is not None and h.version.commit_sha
@@ -169,17 +159,9 @@ def _add_commits(issue: Issue, found: dict[str, Happening]) -> None:
                 f"c{row.sha[:12]}", Happening(f"c{row.sha[:12]}", row.time, who=row.author)
             )
         happening.commit = row
-        happening.introduced, happening.gone = changes.get(row.pk, (0, 0))
-        happening.left = left.get(row.pk)
+        if change := changes.get(row.pk):
+            happening.introduced, happening.gone, happening.left = change.introduced, change.gone, change.left
         happening.names_issue = row.pk in naming
-
-
-def _running(changes: Iterable[Sequence[int]]) -> list[int]:
-    totals, total = [], 0
-    for introduced, gone in changes:
-        total = max(total + introduced - gone, 0)
-        totals.append(total)
-    return totals
 
 
 def _naming(issue: Issue) -> set[int]:
@@ -229,18 +211,3 @@ def _add_people(issue: Issue, found: dict[str, Happening]) -> None:
         found[key] = Happening(
             key, first.history_date, edits=["issue made here"], who=str(first.history_user or "the site")
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """How many violations of an issue were open after a commit."""
-
-    commit: Commit
-    left: int
-
-
-def burn_down(happenings: Iterable[Happening]) -> list[Left]:
-    """The open violations of an issue over the commits that changed their number, in the order of commits."""
-    changed = [h for h in happenings if h.commit is not None and h.left is not None]
-    changed.sort(key=lambda h: h.commit.position if h.commit is not None else 0)
-    return [Left(h.commit, h.left) for h in changed if h.commit is not None and h.left is not None]

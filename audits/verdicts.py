@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from audits.pace import spoken
 from audits.testruns import Comparison, Outcome, Result
 from audits.trackers import STEPS, Assertion, StepState, Tracker
 
@@ -716,19 +717,8 @@ def _fixed_by(dossier: Dossier, claimed: datetime | None = None) -> str:
 
 def _apart(fix: datetime, claim: datetime) -> str:
     if claim >= fix:
-        return f"{_duration(claim - fix)} before it was said"
-    return f"{_duration(fix - claim)} after it was said"
-
-
-def _duration(span: timedelta) -> str:
-    minutes = round(span.total_seconds() / 60)
-    if minutes < 1:
-        return "less than a minute"
-    if minutes < 120:
-        return _many(minutes, "minute")
-    if minutes < 48 * 60:
-        return _many(round(minutes / 60), "hour")
-    return _many(round(minutes / 1440), "day")
+        return f"{spoken(claim - fix)} before it was said"
+    return f"{spoken(fix - claim)} after it was said"
 
 
 # --- 5 prove stability --------------------------------------------------------------------------------------

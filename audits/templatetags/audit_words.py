@@ -1,7 +1,7 @@
 """The words of an audit as people read them: subjects, commits, severities, annotations, kinds of problems."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 from django import template
@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from audits import documents
+from audits import documents, pace
 from audits.engine.findings import Annotation, ProblemKind, Severity, Zone
 from audits.engine.rules import RULES
 from audits.models import Audit, Claim
@@ -217,3 +217,9 @@ def comparison_query(key: str) -> str:
     """The query of the page that compares two runs, from a link's ``before:after``."""
     before, _, after = key.partition(":")
     return f"before={before}&after={after}"
+
+
+@register.filter
+def spoken(span: timedelta | None) -> str:
+    """A span of time as people say it; empty for none."""
+    return pace.spoken(span) if span is not None else ""

@@ -14,7 +14,7 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audits import documents, remediation, tasks, timeline
+from audits import burndown, documents, remediation, tasks, timeline
 from audits.forms import IssueForm, NoteForm
 from audits.models import Issue, IssueNote, IssueReference, Judgement, Repository, Tracker, Violation
 from audits.models.issue import STATES
@@ -389,7 +389,7 @@ def issue_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         "subjects": issue.subjects.all(),
         "references": issue.references.all(),
         "trackers": issue.trackers.all(),
-        "burn_down": _burn_down(happenings),
+        "burn_down": _burn_down(issue),
         "open_places": remediation.open_places(issue)[:12],
         "step_names": list(enumerate(STEPS)),
         "note_form": NoteForm(),
@@ -450,15 +450,15 @@ def _by_day(happenings: Sequence[Happening]) -> list[tuple[str, list[Happening]]
     return groups
 
 
-def _burn_down(happenings: Sequence[Happening]) -> Any:
-    lefts = timeline.burn_down(happenings)
-    if len(lefts) < 2:
-        return None
+def _burn_down(issue: Issue) -> dict[str, Any]:
+    """The drawing of what was left after each commit, if it ever changed, and how fast it goes."""
+    lefts = burndown.burn_down(issue)
     moments = [Moment(each.commit.time, (each.left,), each.commit.sha, each.commit.subject) for each in lefts]
     return {
-        "drawing": draw(moments, by_time=False, marks=60),
+        "drawing": draw(moments, by_time=False, marks=60) if len(lefts) > 1 else None,
         "rows": list(reversed(lefts))[:30],
         "count": len(lefts),
+        "pace": burndown.pace_of(issue, lefts) if lefts else None,
     }
 
 

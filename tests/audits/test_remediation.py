@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 from django.contrib.auth.models import User
 
-from audits import auditing, documents, ingesting, remediation, timeline, tracking
+from audits import auditing, burndown, documents, ingesting, remediation, timeline, tracking
 from audits.models import Covers, Issue, Judgement, Repository, TestRun, Tracker, TrackerScan, Violation
 from audits.remediation import Subject
 from tests.audits.conftest import AddRepository
@@ -163,8 +163,21 @@ def test_the_timeline_has_what_was_said_beside_what_was_done(repository: Reposit
     assert (commits[remedy.used].introduced, commits[remedy.used].left) == (2, 2)
     assert (commits[remedy.fixed].gone, commits[remedy.fixed].left) == (4, 0)
     assert commits[remedy.discovered].names_issue and commits[remedy.discovered].version is not None
-    assert [row.left for row in timeline.burn_down(happenings)] == [2, 4, 0]
+    assert [row.left for row in burndown.burn_down(issue)] == [2, 4, 0]
     assert {h.run.commit_sha for h in happenings if h.run is not None} == {remedy.tested, remedy.closed}
+
+
+def test_an_issue_tells_how_long_its_places_stood(repository: Repository, remedy: Remedy) -> None:
+    issue = whole(repository, remedy)
+    lefts = burndown.burn_down(issue)
+    found = burndown.pace_of(issue, lefts)
+    assert found is not None
+    spans = {each.commit.sha: each.commit.time for each in lefts}
+    assert found.fixed == 4
+    assert found.oldest_open is None
+    assert found.median_to_fix is not None
+    assert found.median_to_fix <= spans[remedy.fixed] - spans[remedy.used]
+    assert found.words == ""
 
 
 def test_an_issue_is_proposed_from_a_tracker_with_what_its_text_names(repository: Repository) -> None:
