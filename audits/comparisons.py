@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from audits import fetching
 from audits.engine.git import GitError, GitRepository
@@ -25,6 +26,7 @@ _LATEST = (
     " WHERE run_id = %s ORDER BY test_id, ordinal DESC"
 )
 _GOOD = f"({', '.join(repr(str(outcome)) for outcome in Outcome if outcome.is_good)})"
+_BAD = f"({', '.join(repr(str(outcome)) for outcome in Outcome if outcome.is_bad)})"
 _PAIRS = f"""
 WITH before AS ({_LATEST}), after AS ({_LATEST})
 SELECT test_id, before.outcome, before.phase, before.reason, before.message, before.seconds,
@@ -38,31 +40,56 @@ before.outcome IN {_GOOD} AND after.outcome IN {_GOOD}
 """
 
 
-def compare_runs(before: TestRun, after: TestRun) -> Compared:
-    """Compare two runs. Tests that ended well in both, and took no longer, are only counted, never loaded.
+_BOTH_WAYS = f"""
+SELECT result.test_id FROM audits_testresult AS result JOIN audits_testrun AS run ON run.id = result.run_id
+WHERE run.repository_id = %s AND run.commit_sha = %s
+GROUP BY result.test_id
+HAVING bool_or(result.outcome IN {_GOOD}) AND bool_or(result.outcome IN {_BAD})
+"""  # noqa: S608 (constants of this module)
 
-    A test file that was renamed between the two commits keeps its tests' identity.
+
+def compare_runs(before: TestRun, after: TestRun) -> Compared:
+    """Compare two runs. Tests that ended well in both, took no longer and aren't flaky are only counted, never loaded.
+
+    A test file that was renamed between the two commits keeps its tests' identity. Flaky is what ended both ways at one
+    of the commits, in whichever runs of the repository.
     """
     pairs = [before.pk, after.pk]
     quiet = f"({_IS_QUIET}) IS TRUE"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM ({_PAIRS} WHERE {quiet}) AS quiet", pairs)  # noqa: S608
+        flaky = [_ended_both_ways(cursor, run) for run in (before, after)]
+        unsteady = list(flaky[0] | flaky[1])
+        cursor.execute(
+            f"SELECT count(*) FROM ({_PAIRS} WHERE {quiet} AND NOT test_id = ANY(%s)) AS quiet",  # noqa: S608
+            [*pairs, unsteady],
+        )
         (passed_in_both,) = cursor.fetchone() or (0,)
         cursor.execute(
-            f"SELECT pair.*, test.name FROM ({_PAIRS} WHERE NOT ({quiet})) AS pair"  # noqa: S608
+            f"SELECT pair.*, test.name FROM ({_PAIRS} WHERE NOT ({quiet}) OR test_id = ANY(%s)) AS pair"  # noqa: S608
             " JOIN audits_test AS test ON test.id = pair.test_id",
-            pairs,
+            [*pairs, unsteady],
         )
         rows = cursor.fetchall()
     earlier, later, tests = {}, {}, {}
+    names: tuple[set[str], set[str]] = (set(), set())
     for test_id, *values, name in rows:
         tests[name] = test_id
+        for side, ids in zip(names, flaky, strict=True):
+            if test_id in ids:
+                side.add(name)
         if values[0] is not None:
             earlier[name] = _result(name, values[:5])
         if values[5] is not None:
             later[name] = _result(name, values[5:])
     moved = _moved_modules(before, after) if earlier.keys() != later.keys() else {}
-    return Compared(compare(earlier, later, moved), tests, passed_in_both)
+    found = compare(earlier, later, moved, flaky_before=names[0], flaky_after=names[1])
+    return Compared(found, tests, passed_in_both)
+
+
+def _ended_both_ways(cursor: CursorWrapper, run: TestRun) -> set[int]:
+    """The tests that passed and failed at a run's commit."""
+    cursor.execute(_BOTH_WAYS, [run.repository_id, run.commit_sha])
+    return {test for (test,) in cursor.fetchall()}
 
 
 def _result(name: str, values: list) -> Result:  # type: ignore[type-arg]

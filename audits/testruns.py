@@ -6,7 +6,7 @@ name a test in the same way, ``package.module.Class::test[parameter]``, so that 
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import BinaryIO
@@ -393,7 +393,9 @@ class Comparison:
     """What happened to tests between two runs, each list in the order of names.
 
     ``same_reason`` and ``other_reason`` failed before and still fail; ``new`` tests are in the later run only,
-    ``vanished`` in the earlier only. A test is in one list, and perhaps in ``slower`` as well.
+    ``vanished`` in the earlier only. ``flaky`` tests passed and failed at one of the two commits: one that always
+    passed at the earlier commit is ``broken`` all the same, one that always passes at the later one ``fixed``. Else a
+    test is in one list, and perhaps in ``slower`` as well.
     """
 
     fixed: tuple[Change, ...] = ()
@@ -403,6 +405,7 @@ class Comparison:
     new: tuple[Change, ...] = ()
     vanished: tuple[Change, ...] = ()
     silenced: tuple[Change, ...] = field(default=())
+    flaky: tuple[Change, ...] = ()
     slower: tuple[Change, ...] = ()
 
     @property
@@ -419,19 +422,42 @@ def latest(results: Iterable[Result]) -> dict[str, Result]:
     return {result.test: result for result in results}
 
 
+def ended_both_ways(results: Iterable[Result]) -> set[str]:
+    """The tests that both passed and failed."""
+    good, bad = set(), set()
+    for result in results:
+        if result.outcome.is_good:
+            good.add(result.test)
+        elif result.outcome.is_bad:
+            bad.add(result.test)
+    return good & bad
+
+
 def compare(
-    before: Mapping[str, Result], after: Mapping[str, Result], moved: Mapping[str, str] | None = None
+    before: Mapping[str, Result],
+    after: Mapping[str, Result],
+    moved: Mapping[str, str] | None = None,
+    *,
+    flaky_before: Collection[str] = (),
+    flaky_after: Collection[str] = (),
 ) -> Comparison:
-    """What changed from one run to another. ``moved`` maps old module names to new ones: files that were renamed."""
+    """What changed from one run to another. ``moved`` maps old module names to new ones: files that were renamed.
+
+    ``flaky_before`` and ``flaky_after`` name the tests that have both passed and failed at the commit of either run.
+    """
     earlier = {_moved(name, moved or {}): result for name, result in before.items()}
+    flaky = {_moved(name, moved or {}) for name in flaky_before}, set(flaky_after)
     lists: dict[str, list[Change]] = {name: [] for name in Comparison.__dataclass_fields__}
     for name in sorted({*earlier, *after}):
         change = Change(name, earlier.get(name), after.get(name))
-        kind = _kind(change)
-        if kind:
-            lists[kind].append(change)
+        kinds = {_kind(change)} - {None}
+        if name in flaky[0] or name in flaky[1]:
+            kinds -= {"broken" if name in flaky[0] else "", "fixed" if name in flaky[1] else ""}
+            kinds.add("flaky")
         if _is_slower(change):
-            lists["slower"].append(change)
+            kinds.add("slower")
+        for kind in kinds:
+            lists[str(kind)].append(change)
     return Comparison(**{name: tuple(changes) for name, changes in lists.items()})
 
 

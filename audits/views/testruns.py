@@ -38,6 +38,7 @@ KINDS = {
     "other_reason": ("Still failing, for another reason", "the failure is not the one that it was"),
     "same_reason": ("Still failing, for the same reason", ""),
     "fixed": ("Fixed", "failed before, passes now"),
+    "flaky": ("Flaky", "passed and failed at one of the two commits"),
     "new": ("New", "only in the later run"),
     "slower": ("Slower", "takes twice as long and a second more"),
 }

@@ -168,6 +168,21 @@ def test_two_runs_compare_by_name_and_quiet_tests_are_only_counted(
     assert compared.passed_in_both == 1 and not found.has_regressions
 
 
+def test_what_ended_both_ways_at_a_commit_is_flaky_whichever_runs_are_compared(
+    repository: Repository, remedy: Remedy
+) -> None:
+    passes = b'<testsuite><testcase classname="tests.test_x" name="test_x"></testcase></testsuite>'
+    fails = passes.replace(b"></testcase>", b'><failure message="no"/></testcase>')
+    take(repository, fails, remedy.tested)
+    before = take(repository, passes, remedy.tested)
+    compared = comparisons.compare_runs(before, take(repository, fails, remedy.fixed))
+    assert [c.test for c in compared.comparison.flaky] == ["tests.test_x::test_x"]
+    assert not compared.comparison.broken and not compared.comparison.has_regressions
+    quiet = comparisons.compare_runs(before, take(repository, passes, remedy.fixed))
+    assert [c.test for c in quiet.comparison.flaky] == ["tests.test_x::test_x"]
+    assert quiet.passed_in_both == 0
+
+
 def test_a_renamed_file_keeps_its_tests(repository: Repository, remedy: Remedy) -> None:
 
     moved = commit_tree(remedy.path, {"tests/test_moved.py": TESTS}, "move", 1_900_000_000, [remedy.archived])

@@ -281,9 +281,40 @@ def test_comparison_names_what_happened_to_each_test() -> None:
         "new": ["f"],
         "vanished": ["g"],
         "silenced": ["h"],
+        "flaky": [],
         "slower": [],
     }
     assert found.has_regressions
+
+
+def test_flaky_tests_neither_break_nor_are_fixed_where_they_were_flaky() -> None:
+    before, after = runs(
+        already=("passed", "failed"),
+        newly=("passed", "failed"),
+        hardly=("failed", "passed"),
+        really=("failed", "passed"),
+        quietly=("passed", "passed"),
+    )
+    found = testruns.compare(
+        before,
+        after,
+        flaky_before={"already", "really"},
+        flaky_after={"newly", "hardly", "quietly"},
+    )
+    assert [c.test for c in found.flaky] == ["already", "hardly", "newly", "quietly", "really"]
+    assert [c.test for c in found.broken] == ["newly"]
+    assert [c.test for c in found.fixed] == ["really"]
+
+
+def test_a_test_that_failed_and_passed_in_one_report_ended_both_ways() -> None:
+    rows = [
+        Result("a", Outcome.FAILED),
+        Result("a", Outcome.PASSED, ordinal=1),
+        Result("b", Outcome.PASSED),
+        Result("b", Outcome.SKIPPED, ordinal=1),
+        Result("c", Outcome.ERROR),
+    ]
+    assert testruns.ended_both_ways(rows) == {"a"}
 
 
 def test_zero_regressions_needs_every_test_that_passed() -> None:

@@ -19,6 +19,7 @@ _TITLES = {
     "other_reason": "still failing, for another reason",
     "same_reason": "still failing, for the same reason",
     "fixed": "fixed",
+    "flaky": "flaky: passed and failed within a report",
     "new": "new",
     "slower": "slower",
 }
@@ -37,8 +38,10 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=["text", "json"], default="text")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        before, after = self._read(options["before"]), self._read(options["after"])
-        found = testruns.compare(before, after)
+        rows = [self._read(options[name]) for name in ("before", "after")]
+        before, after = (testruns.latest(results) for results in rows)
+        flaky = [testruns.ended_both_ways(results) for results in rows]
+        found = testruns.compare(before, after, flaky_before=flaky[0], flaky_after=flaky[1])
         if options["format"] == "json":
             self.stdout.write(_as_json(found))
         else:
@@ -46,7 +49,7 @@ class Command(BaseCommand):
         if found.has_regressions:
             raise SystemExit(1)
 
-    def _read(self, path: Path) -> dict[str, Result]:
+    def _read(self, path: Path) -> list[Result]:
         try:
             with path.open("rb") as stream:
                 is_xml = path.suffix.lower() != ".json"
@@ -56,7 +59,7 @@ class Command(BaseCommand):
         for row in rows:
             if isinstance(row, Skipped):
                 self.stderr.write(f"{path}: line {row.line}: {row.entry}: {row.why}")
-        return testruns.latest(row for row in rows if isinstance(row, Result))
+        return [row for row in rows if isinstance(row, Result)]
 
 
 def _as_text(found: Comparison, before: int, after: int) -> Iterator[str]:
