@@ -39,6 +39,7 @@ def test_the_readme_names_each_rule() -> None:
         "docs/policy.md",
         "docs/rules.md",
         "docs/settings.md",
+        "docs/waivers.md",
         "CHANGELOG.md",
     ],
 )
@@ -59,3 +60,8 @@ def test_the_example_of_the_page_of_policies_is_a_policy_with_every_table() -> N
     text = (ROOT / "docs/policy.md").read_text()
     policy = parse_policy(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
     assert [name for name in Policy.__struct_fields__ if not getattr(policy, name)] == []
+
+
+def test_the_example_of_the_page_of_waivers_is_a_policy() -> None:
+    text = (ROOT / "docs/waivers.md").read_text()
+    assert len(parse_policy(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0]).waiver) == 2

@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from audits.engine.bar import Bar
@@ -26,8 +27,8 @@ EXIT_CLEAN, EXIT_FINDINGS, EXIT_COULD_NOT_AUDIT = 0, 1, 2
 
 HELP = (
     "Audit a commit of a git repository, or what is staged. Committed or staged contents are read from git, files of "
-    "the work tree are not looked at. Exit status: 0 no finding at or above --fail-on (with --baseline: no new one), "
-    "1 findings, 2 the audit could not be done."
+    "the work tree are not looked at. Exit status: 0 no finding at or above --fail-on (with --baseline: no new one; "
+    "waived ones don't count), 1 findings, or a waiver that expired or has grown, 2 the audit could not be done."
 )
 
 
@@ -63,6 +64,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=Severity.P3.value,
         help="the mildest severity that makes the exit status 1 (default: P3, any finding)",
     )
+    parser.add_argument(
+        "--today",
+        type=date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        help="the day on which the policy's waivers are judged (default: the commit's; with --staged: this one)",
+    )
 
 
 def run(options: Namespace) -> int:
@@ -86,6 +93,7 @@ class _Asked:
     rules: Collection[str] | None
     zones: Collection[Zone] | None
     store: FileFactsStore | MemoryFactsStore
+    today: date | None
 
     @classmethod
     def of(cls, options: Namespace) -> "_Asked":
@@ -93,7 +101,7 @@ class _Asked:
         registry = read_registry(options.registry.read_bytes()) if options.registry else None
         zones = [Zone(z) for z in options.zone] if options.zone else None
         repository = GitRepository(options.path.absolute())
-        return cls(repository, policy, registry, options.rule, zones, _store())
+        return cls(repository, policy, registry, options.rule, zones, _store(), options.today)
 
     def audit(self, options: Namespace) -> tuple[Report, Comparison | None]:
         now: Commit | Staged
@@ -137,6 +145,7 @@ class _Asked:
                 paths=paths,
                 registry=self.registry,
                 results=self.store,
+                today=self.today,
                 progress=bar.show,
             )
         finally:
@@ -175,5 +184,6 @@ def _write(report: Report, comparison: Comparison | None, style: str, output: Pa
 def _exit_status(report: Report, comparison: Comparison | None, fail_on: Severity) -> int:
     if any(p.kind is ProblemKind.RULE_FAILED for p in report.problems):
         return EXIT_COULD_NOT_AUDIT
-    counting = (f for f in report.findings if comparison is None or comparison.is_new(f))
-    return EXIT_FINDINGS if any(f.severity <= fail_on for f in counting) else EXIT_CLEAN
+    failing = [f.severity for f in report.counting if comparison is None or comparison.is_new(f)]
+    failing += [waived.severity for waived in report.waivers if waived.fails]
+    return EXIT_FINDINGS if any(severity <= fail_on for severity in failing) else EXIT_CLEAN

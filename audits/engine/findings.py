@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
+from functools import cached_property
 
 import xxhash
 
@@ -132,17 +134,50 @@ class Problem:
     rule: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waived:
+    """A waiver of the policy on a given day, and the findings that it covers (their fingerprints).
+
+    It is about one ``fingerprint``, or about a ``rule`` in paths that match the glob ``path``. ``line`` is the one
+    where it stands in the policy's text, ``granted`` how many findings it was granted for (None: not stated),
+    ``severity`` the worst one of those that it covers. ``is_partial`` says that the audit was narrowed so that it
+    may cover more.
+    """
+
+    line: int
+    fingerprint: str
+    rule: str
+    path: str
+    reason: str
+    owner: str
+    expires: date
+    granted: int | None
+    covered: tuple[str, ...]
+    is_expired: bool
+    is_partial: bool
+    severity: Severity
+
+    @property
+    def has_grown(self) -> bool:
+        return self.granted is not None and len(self.covered) > self.granted
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is itself something to act on: it has expired, or covers more than it was granted for."""
+        return self.is_expired or self.has_grown
+
+
 # In the place of a commit's id.
 STAGED = "staged"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What one audit saw.
 
     ``commit`` is the full object id, ``STAGED`` for what is staged; ``engine`` the engine's version, ``policy`` the
     digest of the policy. ``read`` counts Python files in the tree whose bytes were read, ``parsed`` those whose facts
-    are known. ``timings`` are seconds by phase.
+    are known. ``waivers`` are those of the policy, as they stand on ``day``. ``timings`` are seconds by phase.
     """
 
     commit: str
@@ -152,7 +187,24 @@ class Report:
     parsed: int
     findings: tuple[Finding, ...]
     problems: tuple[Problem, ...]
+    waivers: tuple[Waived, ...] = ()
+    day: date | None = None
     timings: dict[str, float] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def waived_by(self) -> dict[str, Waived]:
+        """By fingerprint: the waiver under which a finding doesn't count; of several the one that lasts longest."""
+        lasting = sorted((w for w in self.waivers if not w.is_expired), key=lambda w: w.expires)
+        return {fingerprint: waived for waived in lasting for fingerprint in waived.covered}
+
+    @property
+    def counting(self) -> tuple[Finding, ...]:
+        """The findings that no waiver covers."""
+        return (
+            tuple(f for f in self.findings if f.fingerprint not in self.waived_by)
+            if self.waivers
+            else self.findings
+        )
 
 
 @dataclass(frozen=True, slots=True)

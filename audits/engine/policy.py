@@ -5,7 +5,7 @@ import re
 import tomllib
 from datetime import date
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Literal, NoReturn
 
 import msgspec
 
@@ -16,6 +16,22 @@ MAX_POLICY_CHARACTERS = 200_000
 MAX_GLOB_CHARACTERS = 500
 MAX_PATTERN_CHARACTERS = 200
 MAX_PATTERN_REPEATS = 3
+MAX_WAIVER_CHARACTERS = 500
+
+# The rules that a waiver can name; none when it names a fingerprint.
+RuleName = Literal[
+    "",
+    "deprecated-symbol",
+    "forbidden-reference",
+    "literal",
+    "missing-member",
+    "name-family",
+    "registry-drift",
+    "required-base",
+    "unique-definition",
+    "unparseable",
+    "unresolved-import",
+]
 
 
 class PolicyError(ValueError):
@@ -142,11 +158,26 @@ class Registered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enum: str
 
 
+class Waiver(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Findings that don't count for a while: that of a ``fingerprint``, or those of a ``rule`` in paths that match the
+    glob ``path``. ``reason`` says why, ``owner`` who answers for it, ``expires`` is the last day (UTC) on which it
+    holds. ``count`` is how many it was granted for: more than that fail."""
+
+    reason: str
+    owner: str
+    expires: date
+    fingerprint: str = ""
+    rule: RuleName = ""
+    path: str = ""
+    count: int | None = None
+
+
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A policy, version 1.
 
     ``source_roots`` are the folders that absolute imports start from, besides each file's own top package folder.
-    ``exclude`` holds globs of paths that aren't looked at. The tables say what is canonical, one table a subject.
+    ``exclude`` holds globs of paths that aren't looked at. The tables say what is canonical, one table a subject;
+    a ``waiver`` lets some findings be for a while.
     """
 
     version: Literal[1] = 1
@@ -161,11 +192,22 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
     base: tuple[Base, ...] = ()
     literal: tuple[OwnedLiteral, ...] = ()
     registry: tuple[Registered, ...] = ()
+    waiver: tuple[Waiver, ...] = ()
 
     @cached_property
     def digest(self) -> str:
-        """32 hexadecimal digits; equal policies have equal digests, whatever their text looks like."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:32]
+        """32 hexadecimal digits; policies that find the same have equal digests, whatever their text looks like.
+
+        Waivers don't enter it: they change what counts, not what is found.
+        """
+        value = msgspec.to_builtins(self)
+        del value["waiver"]
+        return hashlib.sha256(msgspec.json.encode(value)).hexdigest()[:32]
+
+    @cached_property
+    def waiver_lines(self) -> tuple[int, ...]:
+        """Where each waiver stands in the text; zeros for a policy that was read from none."""
+        return (0,) * len(self.waiver)
 
     def zone(self, path: str) -> Zone:
         """The zone of a path with forward slashes."""
@@ -211,6 +253,9 @@ def parse_policy(text: str) -> Policy:
     _check_globs(policy, text)
     _check_limits(policy, text)
     _check_tables(policy, text)
+    _check_waivers(policy, text)
+    lines = tuple(_line_in_table("waiver", index, "", text) for index in range(len(policy.waiver)))
+    policy.__dict__["waiver_lines"] = lines  # what the cached property would say, from the text
     return policy
 
 
@@ -363,6 +408,27 @@ def _check_literal(value: str | int, line: int) -> None:
             f" got {str(value)[:60]!r}",
             line,
         )
+
+
+def _check_waivers(policy: Policy, text: str) -> None:
+    for index, waiver in enumerate(policy.waiver):
+
+        def fail(key: str, words: str, index: int = index) -> NoReturn:
+            raise PolicyError(words, _line_in_table("waiver", index, key, text))
+
+        for key in ("reason", "owner"):
+            if not 0 < len(getattr(waiver, key).strip()) <= MAX_WAIVER_CHARACTERS:
+                fail(key, f"{key}: expected 1 to {MAX_WAIVER_CHARACTERS} characters")
+        if bool(waiver.fingerprint) == bool(waiver.rule and waiver.path) or (
+            waiver.fingerprint and (waiver.rule or waiver.path)
+        ):
+            fail("", "waiver: expected `fingerprint`, or `rule` and `path`")
+        if waiver.fingerprint and not re.fullmatch(r"[0-9a-f]{32}", waiver.fingerprint):
+            fail("fingerprint", "fingerprint: expected 32 hexadecimal digits, as reports and pages show them")
+        if waiver.path:
+            _check_glob(waiver.path, "path", text, _line_in_table("waiver", index, "path", text))
+        if waiver.count is not None and waiver.count < 1:
+            fail("count", f"count: expected a number from 1, got {waiver.count}")
 
 
 @lru_cache(maxsize=256)

@@ -9,14 +9,17 @@ from typing import Any
 import msgspec
 
 from audits.engine.baseline import JSON_SCHEMA, Comparison
-from audits.engine.findings import STAGED, Finding, Problem, Report, Severity
+from audits.engine.findings import STAGED, Finding, Problem, Report, Severity, Waived
+from audits.engine.waivers import words
 
 
 def as_json(report: Report, comparison: Comparison | None = None) -> bytes:
     """The report as indented JSON, schema 1; the same bytes for the same report.
 
     With a comparison each finding says whether it is new beside the baseline, and ``gone`` and ``unseen`` hold the
-    fingerprints of those that the baseline has alone.
+    fingerprints of those that the baseline has alone. With waivers in the policy, ``waivers`` has each with its counts,
+    a finding that doesn't count has the place of its waiver among them (``waiver``, from 0), ``counts`` tells those
+    apart, and ``day`` is the day on which that holds.
     """
     value: dict[str, Any] = {
         "schema": JSON_SCHEMA,
@@ -24,13 +27,39 @@ def as_json(report: Report, comparison: Comparison | None = None) -> bytes:
         "engine": report.engine,
         "policy": report.policy,
         "files": {"read": report.read, "parsed": report.parsed, "problems": len(report.problems)},
-        "findings": [_finding(f, comparison) for f in report.findings],
+        "findings": [_finding(f, comparison) | _waiver_of(f, report) for f in report.findings],
         "problems": [_problem(p) for p in report.problems],
     }
     if comparison is not None:
         value["gone"] = [past.fingerprint for past in comparison.gone]
         value["unseen"] = [past.fingerprint for past in comparison.unseen]
+    if report.waivers:
+        waived = len(report.findings) - len(report.counting)
+        value["counts"] = {"counting": len(report.counting), "waived": waived}
+        value["day"] = report.day
+        value["waivers"] = [_waiver(waived) for waived in report.waivers]
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+def _waiver_of(finding: Finding, report: Report) -> dict[str, int]:
+    waived = report.waived_by.get(finding.fingerprint)
+    return {} if waived is None else {"waiver": report.waivers.index(waived)}
+
+
+def _waiver(waived: Waived) -> dict[str, Any]:
+    target = {"fingerprint": waived.fingerprint} if waived.fingerprint else {}
+    target = target or {"rule": waived.rule, "path": waived.path}
+    return target | {
+        "line": waived.line,
+        "reason": waived.reason,
+        "owner": waived.owner,
+        "expires": waived.expires,
+        "expired": waived.is_expired,
+        "granted": waived.granted,
+        "now": len(waived.covered),
+        "grown": waived.has_grown,
+        "partial": waived.is_partial,
+    }
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
@@ -61,13 +90,33 @@ def _finding(finding: Finding, comparison: Comparison | None) -> dict[str, Any]:
 def as_text(report: Report, comparison: Comparison | None = None) -> str:
     """The report for a terminal: findings by subject, the worst first, then what could not be looked at, then sums.
 
-    With a comparison only findings that are new beside the baseline are shown; the last line counts the others.
+    With a comparison only findings that are new beside the baseline are shown; a line at the end counts the others.
+    Waived findings stand apart, under their waivers; what is wrong with a waiver comes last.
     """
-    if comparison is None:
-        return "\n".join([*_subjects(report), *_problems(report), *_sums(report)]) + "\n"
-    fresh = replace(report, findings=tuple(f for f in report.findings if comparison.is_new(f)))
-    lines = [*_subjects(fresh), *_problems(report), *_sums(fresh), _beside(report, comparison)]
+    shown = report
+    if comparison is not None:
+        shown = replace(report, findings=tuple(f for f in report.findings if comparison.is_new(f)))
+    lines = [*_subjects(shown), *_waivers(report), *_problems(report), *_sums(shown)]
+    if comparison is not None:
+        lines.append(_beside(report, comparison))
+    lines += [sentence for waived in report.waivers for sentence in words(waived)]
     return "\n".join(lines) + "\n"
+
+
+def _waivers(report: Report) -> Iterator[str]:
+    """The waivers that cover something, each with its findings."""
+    for waived in report.waivers:
+        mine = [f for f in report.findings if report.waived_by.get(f.fingerprint) is waived]
+        if not mine:
+            continue
+        target = waived.fingerprint or f"{waived.rule} in {waived.path}"
+        granted = "" if waived.granted is None else f", granted for {waived.granted:,}"
+        yield f"Waived until {waived.expires.isoformat()}: {_count(len(mine), 'finding')}{granted}  [{target}]"
+        yield f"    {waived.reason} ({waived.owner}; line {waived.line} of the policy)"
+        for finding in mine:
+            place = f"{finding.path}:{finding.line}:{finding.column + 1}"
+            yield f"  {finding.severity} {finding.zone:<7} {place}: {finding.message}"
+        yield ""
 
 
 def _beside(report: Report, comparison: Comparison) -> str:
@@ -82,7 +131,7 @@ def _subjects(report: Report) -> Iterator[str]:
     def key(finding: Finding) -> tuple[str, str]:
         return (finding.rule, finding.subject)
 
-    groups = [list(group) for _, group in groupby(sorted(report.findings, key=key), key=key)]
+    groups = [list(group) for _, group in groupby(sorted(report.counting, key=key), key=key)]
     for group in sorted(groups, key=lambda g: (min(f.severity for f in g), -len(g), key(g[0]))):
         first = group[0]
         files = len({f.path for f in group})
@@ -107,20 +156,29 @@ def _problems(report: Report) -> Iterator[str]:
 def _sums(report: Report) -> Iterator[str]:
     what = "staged changes" if report.commit == STAGED else f"commit {report.commit}"
     yield f"{what}: {_count(report.read, 'file')} read, {report.parsed:,} parsed"
-    if not report.findings:
-        yield "No findings." + (
-            " But see what could not be looked at."
-            if any(p.kind.hides_findings for p in report.problems)
-            else ""
+    counting = report.counting
+    waived = len(report.findings) - len(counting)
+    apart = f" {_count(waived, 'finding')} waived." if waived else ""
+    if not counting:
+        yield (
+            "No findings."
+            + (
+                " But see what could not be looked at."
+                if any(p.kind.hides_findings for p in report.problems)
+                else ""
+            )
+            + apart
         )
         return
-    severities = Counter(f.severity for f in report.findings)
-    zones = Counter(f.zone for f in report.findings)
-    rules = Counter(f.rule for f in report.findings)
+    severities = Counter(f.severity for f in counting)
+    zones = Counter(f.zone for f in counting)
+    rules = Counter(f.rule for f in counting)
     by_severity = ", ".join(f"{s} {severities[s]:,}" for s in Severity if severities[s])
     by_zone = ", ".join(f"{z} {n:,}" for z, n in sorted(zones.items()))
     by_rule = ", ".join(f"{r} {n:,}" for r, n in sorted(rules.items()))
-    yield f"{_count(len(report.findings), 'finding')}: {by_severity}; {by_zone}; {by_rule}"
+    yield f"{_count(len(counting), 'finding')}: {by_severity}; {by_zone}; {by_rule}" + (
+        f".{apart}" if waived else ""
+    )
 
 
 def _count(number: int, noun: str) -> str:

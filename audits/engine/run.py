@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 import msgspec
 import zstandard
@@ -21,6 +22,7 @@ from audits.engine.policy import Policy
 from audits.engine.registry import Registry
 from audits.engine.results import Result, decoded, encoded, key_of
 from audits.engine.rules import RULES, Rule
+from audits.engine.waivers import weigh
 
 # Changes whenever the same tree and policy could give another report.
 ENGINE_VERSION = "2"
@@ -42,15 +44,18 @@ def audit(
     workers: int | None = None,
     registry: Registry | None = None,
     results: ResultStore | None = None,
+    today: date | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
     """The report of one commit, or of what is staged.
 
     ``rules``, ``zones`` and ``paths`` narrow what is reported (None: all), never what it is judged by; ``workers`` is
     the number of parsing children (None: one a core); ``registry`` is what enums are compared with that the policy
-    names; ``results`` remembers whole results. ``progress`` is called often and may raise ``Cancelled``, which stops
-    the children and passes through. Raises ``GitError`` when the tree can't be read and ``KeyError`` for an unknown
-    rule. Equal input gives an equal report. Python's cyclic garbage collector is off meanwhile.
+    names; ``results`` remembers whole results; ``today`` is the day on which waivers are judged (None: that of the
+    commit, in UTC; of what is staged, the clock's). ``progress``
+    is called often and may raise ``Cancelled``, which stops the children and passes through. Raises ``GitError`` when
+    the tree can't be read and ``KeyError`` for an unknown rule. Equal input gives an equal report. Python's cyclic
+    garbage collector is off meanwhile.
     """
     chosen = (
         [RULES[name] for name in RULES] if rules is None else [RULES[name] for name in sorted(set(rules))]
@@ -72,6 +77,7 @@ def audit(
             result = inspection.result(_entries(repository, commit), chosen, paths, clock)
         if results is not None and paths is None and result.is_lasting and (data := encoded(result)):
             results.put_result(key, data)
+    day = today or _day(commit)
     return Report(
         commit=STAGED if isinstance(commit, Staged) else commit.sha,
         engine=ENGINE_VERSION,
@@ -84,8 +90,16 @@ def audit(
             if (zones is None or f.zone in zones) and (paths is None or f.path in paths)
         ),
         problems=result.problems,
+        waivers=weigh(policy, result.findings, day, rules=rules, is_partial=paths is not None),
+        day=day,
         timings=clock.seconds,
     )
+
+
+def _day(commit: Commit | Staged) -> date:
+    """The day of a commit; what is staged would be committed now."""
+    moment = datetime.now(UTC) if isinstance(commit, Staged) else commit.time.astimezone(UTC)
+    return moment.date()
 
 
 def _known(results: ResultStore, key: str, repository: GitRepository) -> Result | None:

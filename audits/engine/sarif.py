@@ -1,13 +1,15 @@
 """A report as SARIF 2.1.0 (OASIS standard), for code-scanning viewers."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from audits.engine.baseline import Comparison, Past
-from audits.engine.findings import Finding, Problem, ProblemKind, Report, Severity
+from audits.engine.findings import Finding, Problem, ProblemKind, Report, Severity, Waived
 from audits.engine.rules import RULES
+from audits.engine.waivers import words
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.P0: "error", Severity.P1: "error", Severity.P2: "warning", Severity.P3: "note"}
@@ -18,9 +20,14 @@ def as_sarif(report: Report, comparison: Comparison | None = None) -> bytes:
 
     With a comparison each result has a ``baselineState``; those that are gone are results in state "absent". What
     could not be looked at is left out: the standard has no state for it.
+
+    Waived findings are suppressed (``suppressions``, with the reason as justification); a waiver that expired or has
+    grown is a notification about the tool's configuration.
     """
     rules = sorted(RULES)
-    results = [_result(f, rules.index(f.rule), comparison) for f in report.findings]
+    results = [
+        _result(f, rules.index(f.rule), comparison) | _suppressions(f, report) for f in report.findings
+    ]
     if comparison is not None:
         results.extend(_absent(past) for past in comparison.gone)
     run = {
@@ -37,6 +44,7 @@ def as_sarif(report: Report, comparison: Comparison | None = None) -> bytes:
             {
                 "executionSuccessful": not any(p.kind is ProblemKind.RULE_FAILED for p in report.problems),
                 "toolExecutionNotifications": [_notification(p) for p in report.problems],
+                **_configuration(report.waivers),
             }
         ],
         "results": results,
@@ -82,6 +90,32 @@ def _result(finding: Finding, rule_index: int, comparison: Comparison | None) ->
             "annotations": list(finding.annotations),
         },
     }
+
+
+def _suppressions(finding: Finding, report: Report) -> dict[str, Any]:
+    """With waivers every result says whether it is suppressed, as the standard wants it."""
+    if not report.waivers:
+        return {}
+    waived = report.waived_by.get(finding.fingerprint)
+    if waived is None:
+        return {"suppressions": []}
+    properties = {"owner": waived.owner, "expires": waived.expires, "policyLine": waived.line}
+    suppression = {
+        "kind": "external",
+        "status": "accepted",
+        "justification": waived.reason,
+        "properties": properties,
+    }
+    return {"suppressions": [suppression]}
+
+
+def _configuration(waivers: Sequence[Waived]) -> dict[str, Any]:
+    notifications = [
+        {"level": "error", "descriptor": {"id": "waiver"}, "message": {"text": sentence}}
+        for waived in waivers
+        for sentence in words(waived)
+    ]
+    return {"toolConfigurationNotifications": notifications} if notifications else {}
 
 
 def _absent(past: Past) -> dict[str, Any]:
