@@ -1,6 +1,7 @@
 """What people enter. Every message says what to do."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.utils.text import slugify
 
-from audits import fetching
+from audits import executing, fetching
 from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import PolicyError, parse_policy
-from audits.models import Issue, IssueNote, Repository
+from audits.models import Issue, IssueNote, Repository, TestCommand
 from audits.trackers import STEPS
 
 
@@ -250,6 +251,52 @@ class UploadForm(forms.Form):
             attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
         ),
     )
+
+
+class TestCommandForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What runs a repository's tests on this host, and its limits."""
+
+    class Meta:
+        model = TestCommand
+        fields = ("command", "report", "seconds", "memory_mb", "processes", "schedule")
+        labels = {
+            "seconds": "Seconds at most",
+            "memory_mb": "MiB of memory for each process",
+            "processes": "Processes at most",
+        }
+        help_texts = {
+            "command": "A program on the server and its arguments, without a shell, such as "
+            "/srv/venvs/shop/bin/python -m pytest --junitxml=report.xml",
+            "report": "The JUnit file that it writes, inside of the checkout.",
+            "schedule": "How often the newest commit’s tests run by themselves.",
+        }
+        widgets = {
+            name: forms.TextInput(
+                attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
+            )
+            for name in ("command", "report")
+        } | {
+            **{
+                name: forms.NumberInput(attrs={"class": "form-control"})
+                for name in ("seconds", "memory_mb", "processes")
+            },
+            "schedule": forms.Select(attrs={"class": "form-select"}),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        checks: dict[str, Callable[[Any], object]] = {
+            "command": executing.check_command,
+            "report": executing.check_report,
+            "seconds": executing.check_seconds,
+        }
+        for name, check in checks.items():
+            if name in cleaned:
+                try:
+                    check(cleaned[name])
+                except executing.ExecutionError as error:
+                    self.add_error(name, str(error))
+        return cleaned
 
 
 class PasteForm(forms.Form):

@@ -6,8 +6,8 @@ from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 
-from audits import auditing, ingesting, remediation
-from audits.models import Audit, Repository, State, TestRun
+from audits import auditing, executing, ingesting, remediation
+from audits.models import Audit, Repository, State, TestExecution, TestRun
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,19 @@ def read_test_run(run_id: int) -> None:
 
 
 @shared_task  # type: ignore[untyped-decorator]
+def execute_tests(execution_id: int) -> None:
+    """Run a repository's tests, if that still waits."""
+    try:
+        run = executing.run(execution_id)
+    except (MemoryError, RecursionError, SoftTimeLimitExceeded):
+        # As with audits; the row counts as lost when its time is over.
+        logger.exception("Execution %s ended without a word in its row", execution_id)
+        return
+    if run is not None:
+        evidence_arrived(run.repository_id)
+
+
+@shared_task  # type: ignore[untyped-decorator]
 def keep_up(repository_id: int) -> None:
     """Follow a repository's trackers and judge its issues anew, as far as there is something to do."""
     remediation.keep_up(repository_id)
@@ -59,7 +72,7 @@ def collect_test_runs(repository_id: int) -> None:
 @shared_task  # type: ignore[untyped-decorator]
 def dispatch_due() -> None:
     """The beat: take back what was lost, request what is due, send messages for what waits."""
-    for step in (auditing.reap, auditing.due, _dispatch_evidence):
+    for step in (auditing.reap, auditing.due, executing.reap, executing.due, _dispatch_evidence):
         try:
             step()
         except DatabaseError:
@@ -75,6 +88,8 @@ def _dispatch_evidence() -> None:
         _deliver(collect_test_runs, repository_id)
     for run_id in ingesting.to_read():
         _deliver(read_test_run, run_id)
+    for execution_id in executing.to_dispatch():
+        _deliver(execute_tests, execution_id)
     for repository_id in remediation.behind():
         _send_keep_up(repository_id)
 
@@ -82,6 +97,11 @@ def _dispatch_evidence() -> None:
 def read_after_commit(run: TestRun) -> None:
     """Send the message for a received test run once its row is committed. Without a broker, the beat does it later."""
     transaction.on_commit(lambda: _deliver(read_test_run, run.pk))
+
+
+def execute_after_commit(execution: TestExecution) -> None:
+    """Send the message for requested tests once their row is committed. Without a broker, the beat does it later."""
+    transaction.on_commit(lambda: _deliver(execute_tests, execution.pk))
 
 
 def keep_up_after_commit(repository_id: int) -> None:

@@ -5,6 +5,7 @@ from django.urls import path
 from audits.views import (
     actions,
     audits,
+    executions,
     histories,
     issues,
     overview,
@@ -34,6 +35,9 @@ urlpatterns = [
     path("repositories/<slug:slug>/test-runs/", testruns.run_list, name="test-run-list"),
     path("repositories/<slug:slug>/test-runs/upload/", testruns.run_upload, name="test-run-upload"),
     path("repositories/<slug:slug>/test-runs/compare/", testruns.compare, name="test-run-compare"),
+    path("repositories/<slug:slug>/test-runs/command/", executions.command_edit, name="test-command"),
+    path("repositories/<slug:slug>/test-runs/execute/", executions.execute, name="test-execute"),
+    path("test-executions/<int:pk>/", executions.execution_detail, name="test-execution"),
     path("test-runs/<int:pk>/", testruns.run_detail, name="test-run"),
     path("test-runs/<int:pk>/report/", testruns.run_report, name="test-run-report"),
     path("tests/<int:pk>/", testruns.test_detail, name="test-detail"),

@@ -215,6 +215,14 @@ SSOT_REDISPATCH_BATCH = env_int("SSOT_REDISPATCH_BATCH", 50)  # of overdue messa
 SSOT_MAX_FINDINGS = env_int("SSOT_MAX_FINDINGS", 100_000)  # of one audit
 SSOT_TEST_REPORT_BYTES = env_int("SSOT_TEST_REPORT_BYTES", 30 * 1024**2)  # of one report of tests
 SSOT_TEST_REPORT_CASES = env_int("SSOT_TEST_REPORT_CASES", 250_000)  # in one report of tests
+# Running tests of audited repositories is off: their code would run on this host (docs/running-tests.md).
+SSOT_TEST_RUNNER = env_bool("SSOT_TEST_RUNNER")
+SSOT_TEST_RUNNER_USER = os.environ.get("SSOT_TEST_RUNNER_USER", "nobody")  # whom the tests run as
+SSOT_TEST_RUNNER_SECONDS = env_int(
+    "SSOT_TEST_RUNNER_SECONDS", 700
+)  # the most that a repository's tests may take
+# the most that a checkout may hold
+SSOT_TEST_RUNNER_BYTES = env_int("SSOT_TEST_RUNNER_BYTES", 2 * 1024**3)
 # directories below which local repositories may be audited
 SSOT_LOCAL_ROOTS = env_list("SSOT_LOCAL_ROOTS", "/")
 # host or host:port with an internal address that may be fetched from

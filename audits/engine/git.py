@@ -5,7 +5,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,12 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One path of a tree. ``kind`` is file, link or submodule."""
+    """One path of a tree. ``kind`` is file, link or submodule. Only ``GitRepository.tree`` tells executable files."""
 
     path: str
     sha: str
     kind: str
+    is_executable: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,9 @@ class GitRepository:
                 if item.type == ObjectType.TREE:
                     pending.append((path + "/", self._subtree(item, path)))
                 else:
-                    yield Entry(path, str(item.id), _KINDS.get(FileMode(item.filemode), "file"))
+                    mode = FileMode(item.filemode)
+                    is_executable = mode == FileMode.BLOB_EXECUTABLE
+                    yield Entry(path, str(item.id), _KINDS.get(mode, "file"), is_executable)
 
     def _subtree(self, item: pygit2.Object, path: str) -> pygit2.Tree:
         try:

@@ -1,6 +1,7 @@
 """The rows of the audit side, one file per noun."""
 
 from audits.models.audit import IN_FLIGHT, Audit, AuditProblem, BlobFacts, Covers, State, Trigger
+from audits.models.execution import TestCommand, TestExecution
 from audits.models.history import Commit, Event, History
 from audits.models.issue import (
     Issue,
@@ -38,6 +39,8 @@ __all__ = [
     "Sighting",
     "State",
     "Test",
+    "TestCommand",
+    "TestExecution",
     "TestReport",
     "TestResult",
     "TestRun",

@@ -30,6 +30,7 @@ class TestRun(models.Model):
         COMMAND = "command", "imported from a terminal"
         FOLDER = "folder", "found in the watched folder"
         SAMPLE = "sample", "part of the sample"
+        RUNNER = "runner", "run here"
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="test_runs")
     commit_sha = models.CharField(max_length=64)

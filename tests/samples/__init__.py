@@ -24,8 +24,10 @@ def commit_tree(
     parents: Sequence[str],
     *,
     branch: str = "main",
+    links: Mapping[str, str] | None = None,
 ) -> str:
-    """Commit a tree that holds exactly ``files`` (path: content) and move ``branch`` to it. Answers the commit's id.
+    """Commit a tree that holds exactly ``files`` (path: content) and ``links`` (path: target), and move ``branch`` to
+    it. Answers the commit's id.
 
     ``time`` is an aware datetime or seconds since 1970. Nothing is written to a work tree.
     """
@@ -34,6 +36,8 @@ def commit_tree(
     for path, content in files.items():
         data = content.encode() if isinstance(content, str) else content
         index.add(pygit2.IndexEntry(path, repository.create_blob(data), FileMode.BLOB))
+    for path, target in (links or {}).items():
+        index.add(pygit2.IndexEntry(path, repository.create_blob(target.encode()), FileMode.LINK))
     seconds = time if isinstance(time, int) else int(time.timestamp())
     signature = pygit2.Signature(*AUTHOR, seconds, 0)
     oid = repository.create_commit(
