@@ -26,6 +26,7 @@ BREACHES = {
     "engine-layers": ("audits/engine/facts.py", "import audits.engine.codebase"),
     "git": ("audits/views/code.py", "import pygit2"),
     "fetch-child": ("audits/fetch_child.py", "import audits.models"),
+    "execute-child": ("audits/execute_child.py", "import audits.models"),
     "ids": ("ids/models.py", "import ids.minting"),
     "formats": ("ids/formats.py", "import django"),
     "embedded": ("ssot_dash/embedded/data.py", "import ssot_dash.settings"),
