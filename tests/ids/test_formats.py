@@ -1,14 +1,18 @@
-"""The structured format: what it accepts, what it refuses, and that reading undoes writing."""
+"""The formats: what they accept, what they refuse, that reading undoes writing, and that no text is in two of them."""
 
 import dataclasses
+import re
 import string
+import uuid
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ids import formats
-from ids.formats import FormatError, StructuredId, parse, render
+from ids.formats import FORMATS, FormatError, StructuredId, TypeId, UlidId, Uuid4Id, Uuid7Id, parse, render
+from ids.models import IDType
 
 LETTERS_AND_DIGITS = string.ascii_lowercase + string.digits
 
@@ -30,6 +34,22 @@ structured_ids = st.builds(
     random=st.text(alphabet="0123456789abcdef", min_size=8, max_size=8),
     prefix=st.none() | prefixes,
 )
+
+
+def uuids(version: int) -> st.SearchStrategy[uuid.UUID]:
+    return st.integers(0, 2**128 - 1).map(
+        lambda bits: uuid.UUID(
+            int=bits & ~(0xF << 76) & ~(0x3 << 62) | version << 76 | 0x2 << 62,
+        )
+    )
+
+
+typeid_types = words(string.ascii_lowercase, formats.TYPE_MAX_LENGTH).filter(
+    lambda word: not set(word) & set(string.digits)
+)
+typeids = st.builds(TypeId, typeid_types, uuids(7))
+ulids = st.builds(UlidId, st.integers(0, 2**128 - 1))
+identifiers = structured_ids | typeids | ulids | st.builds(Uuid7Id, uuids(7)) | st.builds(Uuid4Id, uuids(4))
 nearly_ids = st.lists(
     st.one_of(
         type_values,
@@ -41,12 +61,23 @@ nearly_ids = st.lists(
 ).map("_".join)
 
 
-@given(structured_ids)
-def test_parse_undoes_render(identifier: StructuredId) -> None:
+@given(identifiers)
+def test_parse_undoes_render(identifier: formats.Identifier) -> None:
     assert parse(render(identifier)) == identifier
+    assert type(parse(render(identifier))) is type(identifier)
 
 
-@given(nearly_ids | st.text())
+@st.composite
+def damaged_ids(draw: st.DrawFn) -> str:
+    """An ID with one character replaced, added or taken away."""
+    text = render(draw(identifiers))
+    place = draw(st.integers(0, len(text)))
+    kept = draw(st.sampled_from([0, 1]))
+    put = draw(st.sampled_from(["", "_", "-", "0", "z", "Z", "\n", "\N{KELVIN SIGN}"]) | st.characters())
+    return text[:place] + put + text[place + kept :]
+
+
+@given(nearly_ids | st.text() | damaged_ids())
 def test_render_undoes_parse_and_garbage_raises_only_the_named_error(text: str) -> None:
     try:
         identifier = parse(text)
@@ -55,7 +86,9 @@ def test_render_undoes_parse_and_garbage_raises_only_the_named_error(text: str) 
     else:
         assert render(identifier) == text
         return
-    assert refusal.code in {"length", "shape", "prefix", "type", "counter", "random"}
+    assert refusal.code in {
+        "length", "shape", "prefix", "type", "counter", "random", "base32", "version",
+    }  # fmt: skip
     assert len(refusal.message) < 700
 
 
@@ -89,8 +122,21 @@ def test_a_prefix_that_is_a_type_word_is_still_the_prefix(prefix: str, type_valu
     assert (identifier.prefix, identifier.type) == (prefix, type_value)
 
 
-@given(structured_ids)
-def test_an_id_never_passes_the_stated_length(identifier: StructuredId) -> None:
+@given(identifiers, identifiers)
+def test_each_pattern_is_exactly_the_grammar(
+    identifier: formats.Identifier, other: formats.Identifier
+) -> None:
+    """The patterns, which legacy formats and the exports are made of, say of each text what parsing says."""
+    text, value = render(identifier), other.type or "run"
+    for form in FORMATS.values():
+        fits = form.name == identifier.format and identifier.type in (None, value)
+        assert bool(re.fullmatch(form.pattern_of(value), text)) == fits
+    if identifier.type:
+        assert re.fullmatch(FORMATS[identifier.format].pattern_of(identifier.type), text)
+
+
+@given(identifiers)
+def test_an_id_never_passes_the_stated_length(identifier: formats.Identifier) -> None:
     assert len(render(identifier)) <= formats.MAX_LENGTH
 
 
@@ -150,6 +196,25 @@ def test_the_longest_id_has_exactly_the_stated_length() -> None:
         ("p" * 65 + "_run_1_00c0ffee", "prefix"),
         ("p" * 300 + "_run_1_00c0ffee", "length"),
         ("_" * 100_000, "length"),
+        ("run_01jdz2xq0pfqgrb4v5v7x0a3kC", "base32"),
+        ("run_81jdz2xq0pfqgrb4v5v7x0a3kc", "base32"),
+        ("run_01jdz2xq0pfqgrb4v5v7x0a3ku", "base32"),
+        ("run_00000000000000000000000000", "version"),
+        ("run2_01jdz2xq0pfqgrb4v5v7x0a3kc", "type"),
+        ("web-hook_01jdz2xq0pfqgrb4v5v7x0a3kc", "type"),
+        ("web__hook_01jdz2xq0pfqgrb4v5v7x0a3kc", "type"),
+        ("_01jdz2xq0pfqgrb4v5v7x0a3kc", "type"),
+        ("a" * 33 + "_01jdz2xq0pfqgrb4v5v7x0a3kc", "type"),
+        ("01jdz2xq0pfqgrb4v5v7x0a3kc", "base32"),
+        ("81JDZ2XQ0PFQGRB4V5V7X0A3KC", "base32"),
+        ("01JDZ2XQ0PFQGRB4V5V7X0A3KI", "base32"),
+        ("01JDZ2XQ0PFQGRB4V5V7X0A3K\n", "base32"),
+        ("6F1C2B8E-4A53-4C0E-9D5F-0B7A3F0F4A11", "shape"),
+        ("6f1c2b8e-4a53-1c0e-9d5f-0b7a3f0f4a11", "version"),
+        ("6f1c2b8e-4a53-4c0e-cd5f-0b7a3f0f4a11", "version"),
+        ("00000000-0000-0000-0000-000000000000", "version"),
+        ("6f1c2b8e4a534c0e9d5f0b7a3f0f4a11", "shape"),
+        ("{6f1c2b8e-4a53-4c0e-9d5f-0b7a3f0f4a11}", "shape"),
     ],
 )
 def test_what_is_outside_the_grammar_is_refused_with_the_part_that_is_wrong(text: str, code: str) -> None:
@@ -195,3 +260,72 @@ def test_a_message_names_the_limit_and_quotes_what_is_wrong_on_one_line() -> Non
 def test_an_id_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         parse("run_1_00c0ffee").counter = 2  # type: ignore[misc]
+
+
+# --- formats without a counter ----------------------------------------------------------------------------------------
+
+# Taken from the descriptions of TypeID, ULID and RFC 9562, so that other programs read the same.
+OTHERS_SPELLING = [
+    ("prefix_0123456789abcdefghjkmnpqrs", "0110c853-1d09-52d8-d73e-1194e95b5f19"),
+    ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "01563e3a-b5d3-d676-4c61-efb99302bd5b"),
+    ("7ZZZZZZZZZZZZZZZZZZZZZZZZZ", "ffffffff-ffff-ffff-ffff-ffffffffffff"),
+]
+
+
+def test_ulids_read_as_other_programs_write_them() -> None:
+    for text, number in OTHERS_SPELLING[1:]:
+        assert parse(text) == UlidId(uuid.UUID(number).int)
+        assert render(UlidId(uuid.UUID(number).int)) == text
+
+
+def test_a_typeid_reads_as_other_programs_write_it() -> None:
+    typeid = TypeId("web-hook", uuid.UUID("01890a5d-ac96-774b-bcce-b302099a8057"))
+    assert str(typeid) == "web_hook_01h455vb4pex5vsknk084sn02q"
+    assert parse("web_hook_01h455vb4pex5vsknk084sn02q") == typeid
+
+
+def test_a_typeid_of_another_uuid_version_is_refused_by_name() -> None:
+    with pytest.raises(FormatError, match="has to be of version 7") as caught:
+        parse(OTHERS_SPELLING[0][0])
+    assert caught.value.code == "version"
+
+
+def test_ordered_formats_tell_when_an_id_was_made() -> None:
+    # the example of RFC 9562, made at 19:22:22 on the twenty-second of the second month in 2022
+    number = uuid.UUID("017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
+    made_at = datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)
+    assert Uuid7Id(number).made_at == TypeId("run", number).made_at == UlidId(number.int).made_at == made_at
+    assert UlidId(2**128 - 1).made_at is None  # past the last year that Python knows
+
+
+def test_a_type_with_digits_has_no_typeids_and_the_message_says_why() -> None:
+    with pytest.raises(FormatError, match="letters and hyphens only"):
+        formats.check_type_for("typeid", "k8s-pod")
+    formats.check_type_for("ulid", "k8s-pod")
+    with pytest.raises(FormatError, match="known are structured, typeid, ulid, uuid7, uuid4"):
+        formats.check_type_for("uuid9", "run")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (UlidId, -1),
+        (UlidId, 2**128),
+        (UlidId, True),
+        (UlidId, "1"),
+        (Uuid4Id, "x"),
+        (Uuid7Id, uuid.UUID(int=1)),
+    ],
+)
+def test_what_is_no_number_of_a_format_makes_no_id(kind: type, value: object) -> None:
+    with pytest.raises(FormatError):
+        kind(value)
+
+
+def test_the_registry_offers_exactly_the_formats() -> None:
+    assert dict(IDType.Format.choices) == {form.name: form.label for form in FORMATS.values()}
+
+
+def test_a_reading_shows_how_ids_of_a_type_are_written() -> None:
+    assert FORMATS["structured"].reading("web-hook") == "[prefix_]web-hook_counter_hex8"
+    assert FORMATS["typeid"].reading("web-hook") == "web_hook_base32"

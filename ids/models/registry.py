@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Max, Q, Sum
 from django.db.models.functions import Cast, Coalesce, Greatest, Left, Now
@@ -21,6 +22,7 @@ from simple_history.models import HistoricalRecords
 from ids import formats
 
 CONTEXT_START_LENGTH = 120
+RETENTION_MAX_DAYS = 36_500
 
 
 def validate_type_value(value: str) -> None:
@@ -82,7 +84,13 @@ class IDType(models.Model):
         RETIRED = "retired", "Retired"
 
     class Format(models.TextChoices):
+        """The formats of ``ids.formats``, with the words that a form shows."""
+
         STRUCTURED = "structured", "Structured"
+        TYPEID = "typeid", "TypeID"
+        ULID = "ulid", "ULID"
+        UUID7 = "uuid7", "UUIDv7"
+        UUID4 = "uuid4", "UUIDv4"
 
     value = models.CharField(
         max_length=formats.TYPE_MAX_LENGTH,
@@ -102,9 +110,28 @@ class IDType(models.Model):
         help_text="Active: IDs are issued. Deprecated: issued with a warning. Retired: refused. "
         "IDs that were issued stay valid in every state.",
     )
-    format = models.CharField(max_length=12, choices=Format.choices, default=Format.STRUCTURED)
+    format = models.CharField(
+        max_length=12,
+        choices=Format.choices,
+        default=Format.STRUCTURED,
+        help_text="How new IDs read. ULID and UUID say nothing of the type: only the registry knows it.",
+    )
     owner = models.CharField(
         max_length=100, blank=True, help_text="The team or person who answers for this type."
+    )
+    is_tracked = models.BooleanField(
+        "tracked",
+        default=True,
+        db_default=True,
+        help_text="Each issued ID is recorded: it can be looked up, listed and released. "
+        "Not tracked: IDs are as unique, and only counted.",
+    )
+    retention_days = models.PositiveIntegerField(
+        "retention",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(RETENTION_MAX_DAYS)],
+        help_text="Days for which the record of an ID is kept after it was issued. Empty: for ever.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -127,7 +154,20 @@ class IDType(models.Model):
             models.CheckConstraint(
                 name="idtype_status_known", condition=Q(status__in=["active", "deprecated", "retired"])
             ),
-            models.CheckConstraint(name="idtype_format_known", condition=Q(format__in=["structured"])),
+            models.CheckConstraint(
+                name="idtype_format_known",
+                condition=Q(format__in=["structured", "typeid", "ulid", "uuid7", "uuid4"]),
+            ),
+            models.CheckConstraint(
+                name="idtype_value_in_format",
+                condition=~Q(format="typeid") | Q(value__regex=f"^{formats.TYPEID_TYPE_PATTERN}$"),
+                violation_error_message="A TypeID's type has letters and hyphens only.",
+            ),
+            models.CheckConstraint(
+                name="idtype_retention_in_range",
+                condition=Q(retention_days__isnull=True)
+                | Q(retention_days__gte=1, retention_days__lte=RETENTION_MAX_DAYS),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -149,7 +189,7 @@ class IDType(models.Model):
     def latest_issued(self, limit: int) -> models.QuerySet[IssuedID]:
         """The newest issued IDs, by an index. Of each context only the start is read, as ``context_start``."""
         start = Left(Cast("context", models.TextField()), CONTEXT_START_LENGTH)
-        newest = self.issued_ids.order_by("-issued_at", "-counter")[:limit]
+        newest = self.issued_ids.order_by("-issued_at", F("counter").desc(nulls_last=True), "-id")[:limit]
         return newest.defer("context").annotate(context_start=start)
 
     def changes(self, limit: int) -> list[TypeChange]:
@@ -161,7 +201,15 @@ class IDType(models.Model):
         ][:limit]
 
 
-_EDITED_FIELDS = ("value", "description", "status", "format", "owner")
+_EDITED_FIELDS = {
+    "value": "value",
+    "description": "description",
+    "status": "status",
+    "format": "format",
+    "owner": "owner",
+    "is_tracked": "tracked",
+    "retention_days": "retention in days",
+}
 
 
 def _change(record: Any, before: Any | None) -> TypeChange:
@@ -169,8 +217,8 @@ def _change(record: Any, before: Any | None) -> TypeChange:
     fields: tuple[FieldChange, ...] = ()
     if before is not None:
         fields = tuple(
-            FieldChange(label=name, old=old, new=new)
-            for name in _EDITED_FIELDS
+            FieldChange(label=label, old=old, new=new)
+            for name, label in _EDITED_FIELDS.items()
             if (old := _shown(before, name)) != (new := _shown(record, name))
         )
     return TypeChange(
@@ -184,7 +232,10 @@ def _change(record: Any, before: Any | None) -> TypeChange:
 
 def _shown(record: Any, name: str) -> str:
     display = getattr(record, f"get_{name}_display", None)
-    return str(display() if display else getattr(record, name))
+    value = display() if display else getattr(record, name)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
 
 
 class IDCounter(models.Model):
@@ -233,7 +284,7 @@ class IDTally(models.Model):
 
 
 class IssuedID(models.Model):
-    """An ID that was handed out.
+    """An ID that was handed out. Only IDs of a counted format have a ``counter``; the others are unique by themselves.
 
     No foreign key constraint on the type: it would halve the rate of bulk writes, and the counter row already keeps
     the type. ``(type, counter)`` is unique, so that the database refuses a counter that comes twice, whatever its
@@ -249,7 +300,7 @@ class IssuedID(models.Model):
     type = models.ForeignKey(
         IDType, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="issued_ids"
     )
-    counter = models.BigIntegerField()
+    counter = models.BigIntegerField(null=True)
     prefix = models.CharField(max_length=formats.PREFIX_MAX_LENGTH, blank=True)
     context = models.JSONField(default=dict, blank=True)
     issued_at = models.DateTimeField(db_default=Now())
