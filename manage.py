@@ -26,13 +26,22 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ssot_dash.settings")
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415 - there is none before enter()
+        from django.db import OperationalError  # noqa: PLC0415
     except ModuleNotFoundError as error:
         sys.exit(
             f"{error}. This is a virtual environment of your own ({sys.prefix}): leave it (deactivate) and run "
             "python3 manage.py again, or install the requirements here:\n"
             f"  {sys.executable} -m pip install --require-hashes -r requirements.txt"
         )
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        if os.environ.get("DATABASE_URL"):
+            sys.exit(f"The database that DATABASE_URL names can't be used: {error}")
+        sys.exit(
+            "There is no database to ask: start the site (python3 manage.py up), or say where it is: its data "
+            "directory in SSOT_DATA_DIR, or its database in DATABASE_URL."
+        )
 
 
 if __name__ == "__main__":
