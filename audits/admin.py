@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
-from audits import auditing
+from audits import access, auditing
 from audits.forms import RepositoryForm
 from audits.models import Audit, Repository
 
@@ -29,13 +29,13 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name", "location")
     readonly_fields = ("slug", "is_sample", "current_audit", "next_audit_at", "created_at", "open_violations")
     fieldsets = (
-        (None, {"fields": ("name", "location", "branch", "schedule", "policy")}),
+        (None, {"fields": ("name", "location", "branch", "schedule", "policy", "is_private")}),
         ("Kept by the site", {"fields": readonly_fields}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Repository]:
         count = Count("violations", filter=Q(violations__is_open=True))
-        return Repository.objects.annotate(open_count=count)
+        return Repository.objects.visible_to(request.user).annotate(open_count=count)
 
     @admin.display(ordering="open_count")
     def open_violations(self, repository: Repository) -> int:
@@ -75,11 +75,14 @@ class AuditAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "queued_at",
         "finished_at",
     )
-    list_filter = ("state", "trigger", "repository")
+    list_filter = ("state", "trigger")
     list_select_related = ("repository",)
-    search_fields = ("commit_sha", "commit_subject", "error_code", "error_message")
+    search_fields = ("repository__name", "commit_sha", "commit_subject", "error_code", "error_message")
     exclude = ("lease_token",)
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Audit]:
+        return access.visible(request.user, super().get_queryset(request))
 
     @admin.display(ordering="commit_time")
     def commit(self, audit: Audit) -> str:

@@ -1,8 +1,9 @@
 """The audit side of the HTTP API: test reports in, audits started, what was found out."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
@@ -11,13 +12,15 @@ from ninja.errors import HttpError
 from ninja.files import UploadedFile
 from pydantic import Field
 
-from audits import auditing, comparisons, documents, ingesting, tasks, timeline
+from audits import access, auditing, comparisons, documents, ingesting, tasks, timeline
 from audits.models import Audit, Covers, Issue, Repository, TestRun, Violation
 from audits.testruns import Comparison
 
 router = Router(tags=["audits"])
 PAGE = 100
 MAX_PAGE = 1_000
+
+M = TypeVar("M", bound=models.Model)
 
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[int, Field(ge=0, le=2**62)]
@@ -109,14 +112,17 @@ class ComparisonOut(Schema):
     changes: dict[str, list[ChangeOut]]
 
 
-def _repository(request: HttpRequest, slug: str) -> Repository:
-    return get_object_or_404(Repository.objects.select_related("current_audit"), slug=slug)
+def _repository(request: HttpRequest, slug: str, permission: str = "") -> Repository:
+    """The repository of an address. That the token is good for it was seen when the token was."""
+    rows = Repository.objects.select_related("current_audit")
+    return access.get_repository(request, slug, permission, rows)
 
 
-def _allowed(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """What of the rows a token may see: those of its repository, if it is for one."""
+def _allowed(request: HttpRequest, rows: QuerySet[M], through: str = "repository") -> QuerySet[M]:
+    """What of the rows a token may see: what its user may, and of its repository alone if it is for one."""
     only = request.auth.repository_id  # type: ignore[attr-defined]
-    return rows if only is None else rows.filter(repository=only)
+    rows = access.visible(request.user, rows, through)
+    return rows if only is None else rows.filter(**{through: only})
 
 
 def _repository_out(repository: Repository) -> RepositoryOut:
@@ -133,9 +139,8 @@ def _repository_out(repository: Repository) -> RepositoryOut:
 @router.get("/repositories", response=list[RepositoryOut], openapi_extra={"x-scope": "audits:read"})
 def list_repositories(request: HttpRequest) -> list[RepositoryOut]:
     """Every repository that is audited."""
-    rows = Repository.objects.select_related("current_audit")
-    only = request.auth.repository_id  # type: ignore[attr-defined]
-    return [_repository_out(row) for row in (rows if only is None else rows.filter(pk=only))[:MAX_PAGE]]
+    rows = _allowed(request, Repository.objects.select_related("current_audit"), "pk")
+    return [_repository_out(row) for row in rows[:MAX_PAGE]]
 
 
 @router.get("/repositories/{slug}", response=RepositoryOut, openapi_extra={"x-scope": "audits:read"})
@@ -175,7 +180,7 @@ def start_audit(request: HttpRequest, slug: str, body: AuditIn) -> Status[AuditO
     200 with the audit that is in flight already, if there is one: a repository has one at a time.
     """
     audit, is_new = auditing.request(
-        _repository(request, slug), body.rev, user=request.user, covers=body.covers
+        _repository(request, slug, "audits.add_audit"), body.rev, user=request.user, covers=body.covers
     )
     if is_new:
         tasks.dispatch_after_commit(audit)
@@ -257,7 +262,7 @@ def send_test_run(
     """
     ingesting.check_size(report.size or 0)
     run, is_new = ingesting.receive(
-        _repository(request, slug),
+        _repository(request, slug, "audits.add_testrun"),
         report.read(),
         name=report.name or "",
         commit=commit,

@@ -24,7 +24,16 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Repository
-        fields = ("name", "location", "branch", "schedule", "tracker_pattern", "test_run_folder", "policy")
+        fields = (
+            "name",
+            "location",
+            "branch",
+            "schedule",
+            "tracker_pattern",
+            "test_run_folder",
+            "is_private",
+            "policy",
+        )
         help_texts = {
             "name": "How this repository is called on these pages.",
             "location": "The absolute path of a work tree, a .git directory or a bare repository on the server, "
@@ -34,6 +43,7 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             "tracker_pattern": "Which Markdown files follow remediations, in any folder, like SSOT-*.md. Empty: none.",
             "test_run_folder": "A folder on the server with test reports, each in a subfolder that is named by the "
             "full id of its commit. It is looked through regularly. Empty: none.",
+            "is_private": "Only its members, and who may see everything, know that it exists.",
             "policy": "TOML, begins with version = 1; then source_roots, exclude, [zones] and [limits] as needed. "
             "Empty: the default policy.",
         }
@@ -61,6 +71,7 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             "test_run_folder": forms.TextInput(
                 attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
             ),
+            "is_private": forms.CheckboxInput(attrs={"class": "form-check-input"}),
             "policy": forms.Textarea(
                 attrs={
                     "class": "form-control mono",
@@ -70,6 +81,12 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
                 }
             ),
         }
+
+    def __init__(self, *args: Any, may_move: bool = True, **kwargs: Any) -> None:
+        """``may_move`` is for those who may make the server read another place: not for a repository's own admins."""
+        super().__init__(*args, **kwargs)
+        for name in ("location", "test_run_folder"):
+            self.fields[name].disabled = not may_move
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])

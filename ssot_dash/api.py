@@ -18,6 +18,7 @@ from ninja.security import HttpBearer
 from audits.api import router as audits_router
 from audits.fetching import LocationError
 from audits.ingesting import ReceiveError
+from audits.models import Repository
 from ids.api import router as ids_router
 from ids.minting import MintingError
 from ssot_dash import __version__, tokens
@@ -55,12 +56,18 @@ class TokenAuth(HttpBearer):
         found = tokens.find(token)
         if found is None:
             return None
-        if not tokens.may(found, self.scope):
-            raise AuthorizationError(message=f"this token, or its user, may not: {self.scope}")
         match = request.resolver_match
         slug = match.kwargs.get("slug") if match is not None else None
-        if found.repository is not None and slug is not None and slug != found.repository.slug:
+        if slug is not None and not (found.repository is None or found.repository.slug == slug):
             raise Http404
+        # What doesn't exist for the token's user is said not to, before anything is said of rights.
+        repository = (
+            Repository.objects.visible_to(found.user).filter(slug=slug).first() if slug is not None else None
+        )
+        if slug is not None and repository is None:
+            raise Http404
+        if not tokens.may(found, self.scope, repository):
+            raise AuthorizationError(message=f"this token, or its user, may not: {self.scope}")
         request.user = found.user
         return found
 

@@ -98,6 +98,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "ssot_dash.context_processors.permissions",
                 "ssot_dash.context_processors.csp_nonce",
                 "ssot_dash.context_processors.version",
             ],
@@ -135,6 +136,10 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
+]
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "audits.access.RepositoryBackend",
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "audits:overview"

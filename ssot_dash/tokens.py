@@ -68,10 +68,10 @@ def find(secret: str) -> ApiToken | None:
     return token
 
 
-def may(token: ApiToken, scope: str) -> bool:
-    """Whether a token is good for something: by its scopes, and by what its user may do."""
+def may(token: ApiToken, scope: str, repository: Repository | None = None) -> bool:
+    """Whether a token is good for something: by its scopes, and by what its user may do, there or everywhere."""
     permission = SCOPES[scope][1]
-    return scope in token.scopes and (not permission or token.user.has_perm(permission))
+    return scope in token.scopes and (not permission or token.user.has_perm(permission, repository))
 
 
 def revoke(token: ApiToken) -> None:

@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from audits import access
 from audits.models import Repository
 from ssot_dash import tokens
 from ssot_dash.api import api
@@ -72,7 +73,7 @@ class TokenForm(forms.Form):
     name = forms.CharField(max_length=100, help_text="What uses it: “CI of the shop”.")
     scopes = forms.MultipleChoiceField(widget=forms.CheckboxSelectMultiple, label="It may")
     repository = forms.ModelChoiceField(
-        queryset=Repository.objects.all(), required=False, empty_label="All repositories"
+        queryset=Repository.objects.none(), required=False, empty_label="All repositories"
     )
     days = forms.TypedChoiceField(
         choices=[("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")],
@@ -90,8 +91,11 @@ class TokenForm(forms.Form):
         scopes.choices = [
             (scope, f"{words} ({scope})")
             for scope, (words, permission) in tokens.SCOPES.items()
-            if not permission or user.has_perm(permission)
+            if not permission or access.may_somewhere(user, permission)
         ]
+        repository = self.fields["repository"]
+        assert isinstance(repository, forms.ModelChoiceField)
+        repository.queryset = Repository.objects.visible_to(user)
         self.fields["name"].widget.attrs["class"] = "form-control"
         for name in ("repository", "days"):
             self.fields[name].widget.attrs["class"] = "form-select"

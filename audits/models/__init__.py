@@ -11,7 +11,7 @@ from audits.models.issue import (
     Judgement,
     Priority,
 )
-from audits.models.repository import Repository, SampleRemoval, Schedule
+from audits.models.repository import Membership, Repository, Role, SampleRemoval, Schedule
 from audits.models.testrun import Test, TestReport, TestResult, TestRun
 from audits.models.tracker import Claim, Tracker, TrackerScan, TrackerVersion
 from audits.models.violation import Lifespan, Sighting, Violation
@@ -32,8 +32,10 @@ __all__ = [
     "IssueSubject",
     "Judgement",
     "Lifespan",
+    "Membership",
     "Priority",
     "Repository",
+    "Role",
     "SampleRemoval",
     "Schedule",
     "Sighting",

@@ -1,8 +1,11 @@
 """A git repository that is audited."""
 
 from datetime import timedelta
+from typing import Any
 
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 
 
@@ -25,8 +28,28 @@ PERIODS = {
 }
 
 
+class Role(models.TextChoices):
+    """What people may do: everywhere, as a group of that name, or in one repository, as its member."""
+
+    VIEWER = "viewer", "Viewer"
+    EDITOR = "editor", "Editor"
+    ADMIN = "admin", "Admin"
+
+
+class RepositoryQuerySet(models.QuerySet["Repository"]):
+    def visible_to(self, user: Any) -> "models.QuerySet[Repository]":
+        """Those that somebody may know of: the public ones, those whose member they are, all for who may see all.
+
+        Anything of a repository that is not among them is answered as if it didn't exist.
+        """
+        if user.has_perm("audits.view_private_repository"):
+            return self
+        mine = Membership.objects.filter(user=user.pk).values("repository") if user.is_active else []
+        return self.filter(Q(is_private=False) | Q(pk__in=mine))
+
+
 class Repository(models.Model):
-    """A local path or an https URL, a branch, a policy and a schedule.
+    """A local path or an https URL, a branch, a policy and a schedule. A private one is visible to its members alone.
 
     ``current_audit`` is the audit that the open violations reflect: of all successful audits the one whose commit is
     furthest along the branch, whatever the order in which audits arrived. ``next_audit_at`` is kept by the
@@ -51,21 +74,46 @@ class Repository(models.Model):
         blank=True,
         help_text="A folder on the server with test reports, each in a subfolder named by its commit. Empty: none.",
     )
+    is_private = models.BooleanField(
+        default=False, verbose_name="Private", help_text="Only its members know that it exists."
+    )
     is_sample = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     current_audit = models.ForeignKey(
         "audits.Audit", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
 
+    objects = RepositoryQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
         verbose_name_plural = "repositories"
+        permissions = [("view_private_repository", "Can view private repositories without being a member")]
 
     def __str__(self) -> str:
         return self.name
 
     def get_absolute_url(self) -> str:
         return reverse("audits:repository-detail", args=[self.slug])
+
+
+class Membership(models.Model):
+    """That somebody is a member of a repository, and what they may do there besides what they may do everywhere."""
+
+    repository = models.ForeignKey(
+        Repository, on_delete=models.CASCADE, related_name="memberships", db_index=False
+    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        ordering = ["user__username"]
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "user"], name="one_membership_per_repository")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} is {self.role} of {self.repository_id}"
 
 
 class SampleRemoval(models.Model):

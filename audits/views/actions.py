@@ -1,12 +1,11 @@
 """What people can do to audits and repositories, each by POST, each with its permission."""
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audits import auditing, fetching, tasks
+from audits import access, auditing, fetching, tasks
 from audits.models import Audit, Covers, Repository
 from audits.models.audit import IN_FLIGHT
 from audits.views.figures import unseen_in
@@ -14,10 +13,9 @@ from audits.views.pages import HtmxHttpRequest, wanted_text
 
 
 @require_POST
-@permission_required("audits.add_audit", raise_exception=True)
 def audit_now(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Queue an audit of the branch's newest commit, or of ``rev``. 422 for text that is no revision."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug, "audits.add_audit")
     rev = wanted_text(request.POST.get("rev"), 300)
     try:
         audit = _request(request, repository, rev)
@@ -40,17 +38,17 @@ def audit_now(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@permission_required("audits.add_audit", raise_exception=True)
 def audit_retry(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Ask for the same again: a new audit of the same revision, because an ended one is final."""
-    ended = get_object_or_404(Audit.objects.select_related("repository"), pk=pk)
+    rows = Audit.objects.select_related("repository")
+    ended = access.get_of_visible(request, rows, "audits.add_audit", pk=pk)
     return redirect(_request(request, ended.repository, ended.rev, Covers(ended.covers)))
 
 
 @require_POST
-@permission_required("audits.change_audit", raise_exception=True)
 def audit_cancel(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    audit = get_object_or_404(Audit.objects.select_related("repository"), pk=pk)
+    rows = Audit.objects.select_related("repository")
+    audit = access.get_of_visible(request, rows, "audits.change_audit", pk=pk)
     auditing.cancel(audit)
     audit.refresh_from_db()
     if not request.htmx:
@@ -61,10 +59,9 @@ def audit_cancel(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required("audits.delete_repository", raise_exception=True)
 def repository_delete(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Ask first (GET), then delete (POST)."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug, "audits.delete_repository")
     if request.method == "POST":
         auditing.remove(repository)
         messages.success(request, f"“{repository.name}” was deleted with its audits and violations.")

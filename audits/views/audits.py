@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from audits import access
 from audits.models import Audit, Covers, Lifespan, Repository, State
 from audits.views.figures import HARMLESS, audit_rows, found_by_rule, merged
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
@@ -33,10 +34,12 @@ class StateOption:
 
 @require_GET
 def audit_list(request: HtmxHttpRequest) -> HttpResponse:
-    audits = Audit.objects.select_related("repository", "requested_by", "same_as")
+    audits = access.visible(
+        request.user, Audit.objects.select_related("repository", "requested_by", "same_as")
+    )
     repository = None
     if slug := wanted_text(request.GET.get("repository"), 100):
-        repository = get_object_or_404(Repository, slug=slug)
+        repository = access.get_repository(request, slug)
         audits = audits.filter(repository=repository)
     state = request.GET.get("state", "")
     if state in State.values:
@@ -91,7 +94,8 @@ class Change:
 
 @require_GET
 def audit_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    audit = get_object_or_404(Audit.objects.select_related("repository", "same_as", "requested_by"), pk=pk)
+    rows = Audit.objects.select_related("repository", "same_as", "requested_by")
+    audit = access.get_of_visible(request, rows, pk=pk)
     if audit.covers == Covers.HISTORY and audit.state == State.SUCCEEDED:
         return redirect("audits:history", audit.repository.slug)
     context: dict[str, Any] = {"audit": audit, "repository": audit.repository}

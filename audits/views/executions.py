@@ -2,26 +2,26 @@
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audits import executing, tasks
+from audits import access, executing, tasks
 from audits.fetching import LocationError
 from audits.forms import TestCommandForm
-from audits.models import Repository, TestCommand, TestExecution
+from audits.models import TestCommand, TestExecution
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 
 # Executions on the page of a repository's command.
 SHOWN = 50
+# Who has this makes this host run programs: no role has it, superusers do.
+MAY_RUN = "audits.change_testcommand"
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required("audits.change_testcommand", raise_exception=True)
 def command_edit(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """What runs the repository's tests, and the times that it ran."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug, MAY_RUN)
     command = TestCommand.objects.filter(repository=repository).first()
     form = TestCommandForm(request.POST or None, instance=command or TestCommand(repository=repository))
     if request.method == "POST" and form.is_valid():
@@ -39,10 +39,9 @@ def command_edit(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@permission_required("audits.change_testcommand", raise_exception=True)
 def execute(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Run the tests at a revision now."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug, MAY_RUN)
     try:
         execution, is_new = executing.request(
             repository, wanted_text(request.POST.get("rev"), 255), request.user
@@ -56,11 +55,9 @@ def execute(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-@permission_required("audits.change_testcommand", raise_exception=True)
 def execution_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """How one run of tests went, and what the command wrote."""
-    execution = get_object_or_404(
-        TestExecution.objects.select_related("repository", "run", "requested_by"), pk=pk
-    )
+    rows = TestExecution.objects.select_related("repository", "run", "requested_by")
+    execution = access.get_of_visible(request, rows, MAY_RUN, pk=pk)
     context = {"execution": execution, "repository": execution.repository}
     return render_page(request, "audits/test_execution.html", context, partials=("execution",))

@@ -8,7 +8,6 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.db.models import Count, Exists, Func, Min, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.functions import Substr
@@ -18,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from audits import auditing, fetching, tasks
+from audits import access, auditing, fetching, tasks
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
 from audits.engine.rules import RULES
@@ -38,10 +37,9 @@ PERIODS = {"": "All", "90": "90 days", "30": "30 days", "7": "7 days", "1": "1 d
 
 
 @require_POST
-@permission_required("audits.add_audit", raise_exception=True)
 def audit_history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Queue an audit of the whole history, or of what is new since the last one, up to ``rev`` (empty: the branch)."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug, "audits.add_audit")
     rev = wanted_text(request.POST.get("rev"), 300)
     try:
         audit, is_new = auditing.request(repository, rev, user=request.user, covers=Covers.HISTORY)
@@ -134,7 +132,9 @@ class CommitRow:
 
 @require_GET
 def history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    repository = get_object_or_404(Repository.objects.select_related("history__audit"), slug=slug)
+    repository = access.get_repository(
+        request, slug, rows=Repository.objects.select_related("history__audit")
+    )
     chosen = TrendFilter.from_query(request.GET)
     context: dict[str, Any] = {
         "repository": repository,
@@ -239,7 +239,8 @@ class FileDiff:
 @require_GET
 def commit_detail(request: HtmxHttpRequest, slug: str, sha: str) -> HttpResponse:
     """What a commit introduced and removed, with the changes of the files concerned."""
-    commit = get_object_or_404(Commit.objects.select_related("repository"), repository__slug=slug, sha=sha)
+    repository = access.get_repository(request, slug)
+    commit = get_object_or_404(Commit.objects.select_related("repository"), repository=repository, sha=sha)
     events = list(
         Event.objects.filter(commit=commit)
         .select_related("violation")
@@ -333,7 +334,7 @@ class Spot:
 @require_GET
 def hot_spots(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Where violations gather: folder by folder, which come back, which have been open for longest."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug)
     folder = wanted_text(request.GET.get("in"), 1_000).strip("/")
     prefix = f"{folder}/" if folder else ""
     violations = Violation.objects.filter(repository=repository)

@@ -7,14 +7,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audits import burndown, documents, remediation, tasks, timeline
+from audits import access, burndown, documents, remediation, tasks, timeline
 from audits.forms import IssueForm, NoteForm
 from audits.models import Issue, IssueNote, IssueReference, Judgement, Repository, Tracker, Violation
 from audits.models.issue import STATES
@@ -106,8 +106,8 @@ class Column:
 @require_GET
 def issue_list(request: HtmxHttpRequest) -> HttpResponse:
     choice = Choice.of(request.GET)
-    repository = get_object_or_404(Repository, slug=choice.repository) if choice.repository else None
-    issues = choice.apply(Issue.objects.select_related("repository", "owner"))
+    repository = access.get_repository(request, choice.repository) if choice.repository else None
+    issues = choice.apply(access.visible(request.user, Issue.objects.select_related("repository", "owner")))
     ordered = issues.order_by(*SORTS.get(choice.sort, SORTS[""]))
     is_board = choice.view != "list"
     page = Paginator(ordered, 400 if is_board else ISSUES_PER_PAGE).get_page(choice.page)
@@ -118,7 +118,7 @@ def issue_list(request: HtmxHttpRequest) -> HttpResponse:
         "columns": _columns(page.object_list) if is_board else [],
         "states": _options(choice, "state", [("", "All"), *STATES]),
         "priorities": _options(choice, "priority", [("", "Any"), *((str(n), f"P{n}") for n in range(4))]),
-        "owners": _options(choice, "owner", _owners(repository)),
+        "owners": _options(choice, "owner", _owners(request, repository)),
         "sorts": _options(
             choice,
             "sort",
@@ -134,8 +134,8 @@ def issue_list(request: HtmxHttpRequest) -> HttpResponse:
     return render_page(request, "audits/issue_list.html", context, partials=("issue-results",))
 
 
-def _owners(repository: Repository | None) -> list[tuple[str, str]]:
-    issues = Issue.objects.exclude(owner=None)
+def _owners(request: HtmxHttpRequest, repository: Repository | None) -> list[tuple[str, str]]:
+    issues = access.visible(request.user, Issue.objects.exclude(owner=None))
     if repository is not None:
         issues = issues.filter(repository=repository)
     names = issues.order_by("owner__username").values_list("owner__username", flat=True).distinct()[:20]
@@ -158,10 +158,9 @@ def _columns(issues: Iterable[Issue]) -> list[Column]:
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required("audits.add_issue", raise_exception=True)
 def issue_new(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """A new issue: about a subject (``rule`` and ``subject``), from a ``tracker``, or from nothing."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug, "audits.add_issue")
     values = request.POST if request.method == "POST" else request.GET
     tracker = _tracker(repository, values.get("tracker"))
     proposal = _proposal(repository, tracker, values)
@@ -247,9 +246,9 @@ def _make(
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required("audits.change_issue", raise_exception=True)
 def issue_edit(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    issue = get_object_or_404(Issue.objects.select_related("repository"), pk=pk)
+    rows = Issue.objects.select_related("repository")
+    issue = access.get_of_visible(request, rows, "audits.change_issue", pk=pk)
     reference = issue.references.filter(kind=IssueReference.Kind.ISSUE).first()
     if request.method == "POST":
         form = IssueForm(request.POST)
@@ -273,10 +272,10 @@ def issue_edit(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@permission_required("audits.change_issue", raise_exception=True)
 def issue_subjects(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Cover one more subject (``rule`` and ``subject``), or one less (``remove``)."""
-    issue = get_object_or_404(Issue, pk=pk)
+    rows = Issue.objects.select_related("repository")
+    issue = access.get_of_visible(request, rows, "audits.change_issue", pk=pk)
     removed = request.POST.get("remove", "")
     if removed.isdecimal() and len(removed) < 16:
         remediation.remove_subject(issue, int(removed))
@@ -309,7 +308,7 @@ def _find(issue: Issue, text: str) -> list[Subject]:
 @login_required
 def issue_note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """A comment or a piece of evidence by whoever is signed in; that a step is completed by who may edit."""
-    issue = get_object_or_404(Issue, pk=pk)
+    issue = access.get_of_visible(request, Issue.objects.select_related("repository"), pk=pk)
     form = NoteForm(request.POST)
     if not form.is_valid():
         for errors in form.errors.values():
@@ -317,7 +316,9 @@ def issue_note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
                 messages.error(request, str(error))
         return redirect(f"{issue.get_absolute_url()}#say")
     data = form.cleaned_data
-    if data["kind"] == IssueNote.Kind.CLAIM and not request.user.has_perm("audits.change_issue"):
+    if data["kind"] == IssueNote.Kind.CLAIM and not request.user.has_perm(
+        "audits.change_issue", issue.repository
+    ):
         messages.error(request, "Only those who may edit issues can say that a step is completed.")
         return redirect(f"{issue.get_absolute_url()}#say")
     made = remediation.note(
@@ -328,10 +329,10 @@ def issue_note(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@permission_required("audits.change_issue", raise_exception=True)
 def issue_judge(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Look at the evidence again now."""
-    issue = get_object_or_404(Issue, pk=pk)
+    rows = Issue.objects.select_related("repository")
+    issue = access.get_of_visible(request, rows, "audits.change_issue", pk=pk)
     remediation.mark(Issue.objects.filter(pk=issue.pk))
     tasks.keep_up_after_commit(issue.repository_id)
     return redirect(issue)
@@ -364,12 +365,10 @@ _URGENCY = {Verdict.CONTRADICTED: 0, Verdict.CLAIMED: 1, Verdict.UNCLAIMED: 1, V
 
 @require_GET
 def issue_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    issue = get_object_or_404(
-        Issue.objects.select_related(
-            "repository__history", "repository__current_audit", "owner", "created_by"
-        ),
-        pk=pk,
+    rows = Issue.objects.select_related(
+        "repository__history", "repository__current_audit", "owner", "created_by"
     )
+    issue = access.get_of_visible(request, rows, pk=pk)
     judgements = list(issue.judgements.all())
     happenings = timeline.timeline(issue, judgements)
     show = request.GET.get("show", "")
@@ -468,7 +467,7 @@ def _burn_down(issue: Issue) -> dict[str, Any]:
 @require_GET
 def issue_export(request: HtmxHttpRequest, pk: int, form: str) -> HttpResponse:
     """The issue as JSON, as a report in Markdown, or as a tracker document that the site reads back."""
-    issue = get_object_or_404(Issue.objects.select_related("repository", "owner"), pk=pk)
+    issue = access.get_of_visible(request, Issue.objects.select_related("repository", "owner"), pk=pk)
     judgements = list(issue.judgements.all())
     happenings = timeline.timeline(issue, judgements)
     base = request.build_absolute_uri("/").rstrip("/")

@@ -1,6 +1,7 @@
 """All repositories at a glance."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import OuterRef, Subquery
 from django.http import HttpResponse
@@ -18,11 +19,13 @@ class RepositoryRow:
     latest: AuditRow | None
 
 
-def repository_rows() -> list[RepositoryRow]:
-    """Every repository with its open violations and its latest audit, by name. Four queries."""
+def repository_rows(user: Any) -> list[RepositoryRow]:
+    """What somebody may know of: open violations and latest audit of each repository, by name. Four queries."""
     latest = Audit.objects.filter(repository=OuterRef("pk")).order_by("-id").values("pk")[:1]
     repositories = list(
-        Repository.objects.select_related("current_audit").annotate(latest_id=Subquery(latest))
+        Repository.objects.visible_to(user)
+        .select_related("current_audit")
+        .annotate(latest_id=Subquery(latest))
     )
     audits = Audit.objects.select_related("same_as").filter(
         pk__in=[r.latest_id for r in repositories if r.latest_id]
@@ -37,7 +40,7 @@ def repository_rows() -> list[RepositoryRow]:
 
 @require_GET
 def overview(request: HtmxHttpRequest) -> HttpResponse:
-    rows = repository_rows()
+    rows = repository_rows(request.user)
     context = {
         "rows": rows,
         "total": merged(row.tally for row in rows),

@@ -4,14 +4,16 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
+from audits import access, members
 from audits.forms import RepositoryForm
-from audits.models import Audit, Covers, Repository
+from audits.models import Audit, Covers, Repository, Role
 from audits.views.figures import audit_rows, merged, open_by_rule
 from audits.views.pages import HtmxHttpRequest, render_page
 from audits.views.violation_filter import ViolationFilter
@@ -23,7 +25,8 @@ WORST_SUBJECTS = 6
 
 @require_GET
 def repository_detail(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    repository = get_object_or_404(Repository.objects.select_related("current_audit__same_as"), slug=slug)
+    rows = Repository.objects.select_related("current_audit__same_as")
+    repository = access.get_repository(request, slug, rows=rows)
     audits = list(repository.audits.select_related("same_as")[:LATEST_AUDITS])
     response = render_page(
         request, "audits/repository_detail.html", _context(repository, audits), partials=("audit-panel",)
@@ -62,18 +65,21 @@ def repository_add(request: HtmxHttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required("audits.change_repository", raise_exception=True)
 def repository_edit(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    return _edit(request, get_object_or_404(Repository, slug=slug), "“%s” was saved.")
+    return _edit(request, access.get_repository(request, slug, "audits.change_repository"), "“%s” was saved.")
 
 
 def _edit(request: HtmxHttpRequest, repository: Repository, done: str) -> HttpResponse:
     saved = Repository.objects.get(pk=repository.pk) if repository.pk else None
-    form = RepositoryForm(request.POST or None, instance=repository)
+    # Where the server reads is for those to say who may change every repository.
+    may_move = request.user.has_perm("audits.change_repository" if saved else "audits.add_repository")
+    form = RepositoryForm(request.POST or None, instance=repository, may_move=may_move)
     if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
                 form.save()
+                if saved is None and isinstance(request.user, User):
+                    members.put(repository, request.user, Role.ADMIN)
         except IntegrityError:
             form.add_error("name", "Another repository has just been given this name. Choose another one.")
         else:

@@ -4,14 +4,13 @@ import zlib
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from audits import comparisons, ingesting, tasks
+from audits import access, comparisons, ingesting, tasks
 from audits.comparisons import Compared
 from audits.forms import UploadForm
 from audits.models import Repository, Test, TestResult, TestRun
@@ -46,7 +45,7 @@ KINDS = {
 
 @require_GET
 def run_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug)
     branch = wanted_text(request.GET.get("branch"), 255)
     runs = repository.test_runs.select_related("received_from")
     if branch:
@@ -72,10 +71,9 @@ def run_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@permission_required("audits.add_testrun", raise_exception=True)
 def run_upload(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Take in a report: it is stored before the answer, and read by a worker. 422 for one that is not accepted."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug, "audits.add_testrun")
     form = UploadForm(request.POST, request.FILES)
     if form.is_valid():
         file = form.cleaned_data["report"]
@@ -109,7 +107,8 @@ class OutcomeOption:
 
 @require_GET
 def run_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    run = get_object_or_404(TestRun.objects.select_related("repository", "received_from"), pk=pk)
+    rows = TestRun.objects.select_related("repository", "received_from")
+    run = access.get_of_visible(request, rows, pk=pk)
     outcome = request.GET.get("outcome", "")
     words = wanted_text(request.GET.get("q"))
     results = run.results.select_related("test")
@@ -153,7 +152,7 @@ def run_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def run_report(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """The report as it was received. Offered as a download: it is text that somebody else wrote."""
-    run = get_object_or_404(TestRun.objects.select_related("report"), pk=pk)
+    run = access.get_of_visible(request, TestRun.objects.select_related("repository", "report"), pk=pk)
     response = HttpResponse(zlib.decompress(bytes(run.report.data)), content_type="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="test-run-{run.pk}.txt"'
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -175,7 +174,7 @@ class KindOfChange:
 @require_GET
 def compare(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Two runs beside each other, ``before`` and ``after``."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug)
     runs = repository.test_runs.filter(state=TestRun.State.READ)
     before, after = (_run(repository, request.GET.get(name)) for name in ("before", "after"))
     context: dict[str, object] = {
@@ -214,7 +213,7 @@ def _id_of(compared: Compared, change: Change) -> int:
 @require_GET
 def test_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """How a test ended in every run."""
-    test = get_object_or_404(Test.objects.select_related("repository"), pk=pk)
+    test = access.get_of_visible(request, Test.objects.select_related("repository"), pk=pk)
     results = (
         TestResult.objects.filter(test=test)
         .select_related("run")

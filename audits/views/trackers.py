@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.db.models import Count, Exists, Max, Min, OuterRef
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audits import remediation, tasks, tracking
+from audits import access, remediation, tasks, tracking
 from audits.forms import PasteForm
-from audits.models import Claim, Issue, Repository, Tracker, TrackerVersion
+from audits.models import Claim, Issue, Tracker, TrackerVersion
 from audits.trackers import TrackerError
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 
@@ -21,7 +20,7 @@ TRACKERS_PER_PAGE = 50
 
 @require_GET
 def tracker_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug)
     words = wanted_text(request.GET.get("q"))
     show = request.GET.get("show", "")
     rows = repository.trackers.select_related("issue").annotate(
@@ -54,10 +53,9 @@ def tracker_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 
 
 @require_http_methods(["POST"])
-@permission_required("audits.add_tracker", raise_exception=True)
 def tracker_paste(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Take in a tracker that is in no repository."""
-    repository = get_object_or_404(Repository, slug=slug)
+    repository = access.get_repository(request, slug, "audits.add_tracker")
     form = PasteForm(request.POST, request.FILES)
     if form.is_valid():
         file = form.cleaned_data["file"]
@@ -85,7 +83,7 @@ class TextLine:
 
 @require_GET
 def tracker_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    tracker = get_object_or_404(Tracker.objects.select_related("repository", "issue"), pk=pk)
+    tracker = access.get_of_visible(request, Tracker.objects.select_related("repository", "issue"), pk=pk)
     versions = list(tracker.versions.defer("text", "original").annotate(claim_count=Count("claims")))
     shown = _shown(tracker, request.GET.get("version"))
     claims: dict[int, list[Claim]] = {}
@@ -116,10 +114,10 @@ def _shown(tracker: Tracker, text: str | None) -> TrackerVersion | None:
 
 
 @require_POST
-@permission_required("audits.change_issue", raise_exception=True)
 def tracker_issue(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """Have the tracker's claims be those of an existing issue."""
-    tracker = get_object_or_404(Tracker, pk=pk)
+    rows = Tracker.objects.select_related("repository")
+    tracker = access.get_of_visible(request, rows, "audits.change_issue", pk=pk)
     text = request.POST.get("issue", "")
     issue = Issue.objects.filter(
         pk=int(text) if text.isdecimal() and len(text) < 16 else 0, repository=tracker.repository_id

@@ -9,11 +9,10 @@ from django.core.paginator import Paginator
 from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from audits import fetching, remediation
+from audits import access, fetching, remediation
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
 from audits.models import Audit, Commit, Covers, Event, Lifespan, Repository, Violation
@@ -67,12 +66,13 @@ class Column:
 
 @require_GET
 def violation_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    repository = get_object_or_404(Repository.objects.select_related("current_audit__same_as"), slug=slug)
+    rows = Repository.objects.select_related("current_audit__same_as")
+    repository = access.get_repository(request, slug, rows=rows)
     choice = ViolationFilter.from_query(request.GET)
     violations = repository.violations.all()
     per_page = PLACES_PER_PAGE if choice.flat else GROUPS_PER_PAGE
-    rows = choice.listed(violations) if choice.flat else choice.grouped(violations)
-    page = Paginator(rows, per_page).get_page(choice.page)
+    found = choice.listed(violations) if choice.flat else choice.grouped(violations)
+    page = Paginator(found, per_page).get_page(choice.page)
     facets = choice.facets(violations)
     context = {
         "repository": repository,
@@ -190,9 +190,8 @@ class Code:
 
 @require_GET
 def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    violation = get_object_or_404(
-        Violation.objects.select_related("repository__current_audit", "latest_audit"), pk=pk
-    )
+    rows = Violation.objects.select_related("repository__current_audit", "latest_audit")
+    violation = access.get_of_visible(request, rows, pk=pk)
     same_subject = violation.repository.violations.filter(rule=violation.rule, subject=violation.subject)
     others = same_subject.exclude(pk=pk).order_by("-is_open", "severity", "path", "line")
     events = list(
