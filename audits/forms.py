@@ -85,7 +85,7 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, may_move: bool = True, **kwargs: Any) -> None:
         """``may_move`` is for those who may make the server read another place: not for a repository's own admins."""
         super().__init__(*args, **kwargs)
-        for name in ("location", "test_run_folder"):
+        for name in {"location", "test_run_folder"} & set(self.fields):
             self.fields[name].disabled = not may_move
 
     def clean_name(self) -> str:

@@ -75,7 +75,10 @@ class Repository(models.Model):
         help_text="A folder on the server with test reports, each in a subfolder named by its commit. Empty: none.",
     )
     is_private = models.BooleanField(
-        default=False, verbose_name="Private", help_text="Only its members know that it exists."
+        default=False,
+        db_default=False,
+        verbose_name="Private",
+        help_text="Only its members know that it exists.",
     )
     is_sample = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
