@@ -1,12 +1,14 @@
 """The registry's side of the HTTP API."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from django.http import HttpRequest
-from ninja import Router, Schema, Status
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from ids import minting
+from ids import exports, minting
 from ids.models import IDType
 
 router = Router(tags=["ids"])
@@ -16,6 +18,20 @@ class TypeOut(Schema):
     value: str
     status: str
     description: str
+
+
+@router.get("/types/export", response=str, openapi_extra={"x-scope": "ids:read"})
+def export_types(
+    request: HttpRequest,
+    target: Annotated[
+        Literal["python", "typescript", "json-schema", "registry"], Query("python", alias="format")
+    ],
+) -> HttpResponseBase:
+    """The registry as code. Send the ETag as If-None-Match to be told with 304 that nothing changed."""
+    export = exports.export(target, IDType.objects.exported())
+    file = HttpResponse(export.text, content_type=export.media_type)
+    file["ETag"] = export.etag
+    return get_conditional_response(request, etag=export.etag, response=file) or file
 
 
 class GenerateIn(Schema):

@@ -6,14 +6,17 @@ from typing import Final
 
 from django.core.paginator import Paginator
 from django.db.models import Count, F, OrderBy
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.utils.cache import get_conditional_response
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 from django_htmx.middleware import HtmxDetails
 
+from ids import exports
 from ids.forms import TypeFilterForm
 from ids.models import CONTEXT_START_LENGTH, IDType, IDTypeQuerySet
 
@@ -118,6 +121,23 @@ def type_detail(request: HttpRequest, value: str) -> HttpResponse:
         "may_change": _may(request, "ids.change_idtype"),
     }
     return render(request, "ids/idtype_detail.html", context)
+
+
+# The names under which the registry can be fetched as code: what comes after "registry." -> the export.
+REGISTRY_FILES: Final = {"py": "python", "ts": "typescript", "schema.json": "json-schema", "json": "registry"}
+
+
+@require_GET
+def registry_file(request: HttpRequest, suffix: str) -> HttpResponseBase:
+    """The registry as code, with an ETag, so that whoever has it already is told so."""
+    if suffix not in REGISTRY_FILES:
+        raise Http404
+    export = exports.export(REGISTRY_FILES[suffix], IDType.objects.exported())
+    file = HttpResponse(export.text, content_type=export.media_type)
+    file["Content-Disposition"] = f'attachment; filename="{export.file_name}"'
+    file["Cache-Control"] = "private, no-cache"
+    file["ETag"] = export.etag
+    return get_conditional_response(request, etag=export.etag, response=file) or file
 
 
 def _ordering(sort: str) -> OrderBy:

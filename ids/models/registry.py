@@ -19,7 +19,7 @@ from django.db.models.functions import Cast, Coalesce, Greatest, Left, Now
 from django.urls import reverse
 from simple_history.models import HistoricalRecords
 
-from ids import formats
+from ids import exports, formats
 
 CONTEXT_START_LENGTH = 120
 RETENTION_MAX_DAYS = 36_500
@@ -66,6 +66,14 @@ class IDTypeQuerySet(models.QuerySet["IDType"]):
             last_issued_at=Greatest(F("counter__last_issued_at"), Max("tallies__last_issued_at")),
             next_counter=Coalesce(F("counter__next_counter"), 1),
         )
+
+    def exported(self) -> list[exports.ExportedType]:
+        """All types, as the exports need them, in one query."""
+        fields = ("value", "status", "description", "format")
+        return [
+            exports.ExportedType(row.value, row.member, row.status, row.description, row.format)
+            for row in self.only(*fields).order_by("value")
+        ]
 
     def matching(self, text: str) -> IDTypeQuerySet:
         """The types whose value, member name, description or owner contains ``text``."""
