@@ -8,7 +8,13 @@ for that alone. Every error is ``{"code", "message"}``, with ``limit`` and ``rec
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import ImproperlyConfigured, RequestDataTooBig
+from django.core.exceptions import (
+    ImproperlyConfigured,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
 from ninja import NinjaAPI, Router
@@ -125,9 +131,13 @@ def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
     return _answer(request, 404, "There is no such thing here.")
 
 
-@api.exception_handler(RequestDataTooBig)
-def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    return _answer(request, 413, "The request’s body is too large.")
+@api.exception_handler(SuspiciousOperation)
+def _suspicious(request: HttpRequest, error: SuspiciousOperation) -> HttpResponse:
+    if isinstance(error, RequestDataTooBig):
+        return _answer(request, 413, "The request’s body is too large.")
+    if isinstance(error, TooManyFieldsSent | TooManyFilesSent):
+        return _answer(request, 413, "The request has too many fields or files.")
+    return _answer(request, 400, "The request can’t be read.")
 
 
 @api.exception_handler(ValidationError)

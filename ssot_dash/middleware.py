@@ -4,8 +4,11 @@ from collections.abc import Callable
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import resolve_url
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render, resolve_url
+
+# What a form holds besides its file.
+_FORM_BYTES = 1024**2
 
 
 def htmx_sign_in(
@@ -28,5 +31,27 @@ def htmx_sign_in(
         back = f"{page.path}?{page.query}" if page.query else page.path
         target = f"{sign_in}?{urlencode({'next': back})}" if back.startswith("/") else sign_in
         return HttpResponse(status=401, headers={"HX-Redirect": target})
+
+    return middleware
+
+
+def refuse_large_requests(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Answer 413 to a request that says it is larger than anything that is taken in, before any of it is read.
+
+    A request that doesn't say how large it is has no body here: WSGI servers read as much as was announced.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        limit = settings.SSOT_TEST_REPORT_BYTES + _FORM_BYTES
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal() or int(length[:20]) <= limit:
+            return get_response(request)
+        if request.path.startswith("/api/"):
+            message = "The request is larger than any that is taken in (SSOT_TEST_REPORT_BYTES)."
+            body = {"code": "too-large", "message": message, "limit": limit, "received": int(length[:20])}
+            return JsonResponse(body, status=413)
+        return render(request, "413.html", {"limit": limit, "received": int(length[:20])}, status=413)
 
     return middleware
