@@ -3,16 +3,20 @@
 import sys
 from argparse import ArgumentParser
 
-from audits.engine import command
+from audits.engine import command, duplicates_command
 
 
 def main() -> int:
     """Runs the command line; answers the exit status."""
     parser = ArgumentParser(prog="ssot-dash", description="Audits git repositories, without a server.")
     commands = parser.add_subparsers(required=True)
-    command.add_arguments(commands.add_parser("audit", help=command.HELP, description=command.HELP))
+    for name, module in (("audit", command), ("duplicates", duplicates_command)):
+        subparser = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    options = parser.parse_args()
     try:
-        return command.run(parser.parse_args())
+        return int(options.run(options))
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted.\n")
         return 130

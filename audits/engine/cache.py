@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from audits.engine.facts import FACTS_VERSION
 
@@ -92,6 +93,17 @@ class FileFactsStore:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def facts_store(complaints: TextIO) -> FileFactsStore | MemoryFactsStore:
+    """The store of an audit from a terminal; where its file can't be written, one that forgets, and a line about it."""
+    try:
+        return FileFactsStore(cache_folder())
+    except OSError as error:
+        complaints.write(
+            f"Facts are not cached ({error}); set SSOT_CACHE_DIR to a folder that can be written.\n"
+        )
+        return MemoryFactsStore()
 
 
 def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audits.engine.bar import Bar
 from audits.engine.baseline import BaselineError, Comparison, Past, baseline_of, compared, read_baseline
-from audits.engine.cache import FileFactsStore, MemoryFactsStore, cache_folder
+from audits.engine.cache import FileFactsStore, MemoryFactsStore, facts_store
 from audits.engine.findings import ProblemKind, Report, Severity, Zone
 from audits.engine.git import Commit, GitError, GitRepository, Staged
 from audits.engine.policy import Policy, PolicyError, parse_policy
@@ -101,7 +101,7 @@ class _Asked:
         registry = read_registry(options.registry.read_bytes()) if options.registry else None
         zones = [Zone(z) for z in options.zone] if options.zone else None
         repository = GitRepository(options.path.absolute())
-        return cls(repository, policy, registry, options.rule, zones, _store(), options.today)
+        return cls(repository, policy, registry, options.rule, zones, facts_store(sys.stderr), options.today)
 
     def audit(self, options: Namespace) -> tuple[Report, Comparison | None]:
         now: Commit | Staged
@@ -156,16 +156,6 @@ def _index_file() -> Path | None:
     """The index that git prepared for a hook: ``git commit --all`` and ``git commit PATH`` make one of their own."""
     name = os.environ.get("GIT_INDEX_FILE")
     return Path(name).absolute() if name else None
-
-
-def _store() -> FileFactsStore | MemoryFactsStore:
-    try:
-        return FileFactsStore(cache_folder())
-    except OSError as error:
-        sys.stderr.write(
-            f"Facts are not cached ({error}); set SSOT_CACHE_DIR to a folder that can be written.\n"
-        )
-        return MemoryFactsStore()
 
 
 def _write(report: Report, comparison: Comparison | None, style: str, output: Path | None) -> None:

@@ -10,6 +10,7 @@ import os
 import resource
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -54,9 +55,8 @@ def write_frame(stream: BinaryIO, payload: bytes) -> None:
     stream.flush()
 
 
-def parse(repository: GitRepository, sha: str, file_bytes: int, native: NativeExtractor | None) -> Outcome:
-    """The outcome for one blob; without the native extractor the reference reads it. Lets ``MemoryError`` through: it
-    may be the fault of the files before."""
+def read(repository: GitRepository, sha: str, file_bytes: int) -> bytes | Outcome:
+    """A blob's bytes, or what is in the way of reading them."""
     size = repository.size(sha)
     if size is None:
         return Outcome(
@@ -73,6 +73,15 @@ def parse(repository: GitRepository, sha: str, file_bytes: int, native: NativeEx
     data = repository.blob(sha)
     if data is None:
         return Outcome(sha, problem=ProblemKind.MISSING_BLOB, words="the file's contents can't be read")
+    return data
+
+
+def parse(repository: GitRepository, sha: str, file_bytes: int, native: NativeExtractor | None) -> Outcome:
+    """The outcome for one blob; without the native extractor the reference reads it. Lets ``MemoryError`` through: it
+    may be the fault of the files before."""
+    data = read(repository, sha, file_bytes)
+    if isinstance(data, Outcome):
+        return data
     native_facts = native.facts(data) if native is not None else None
     if native_facts is not None:
         return Outcome(sha, compressed(native_facts))
@@ -94,7 +103,8 @@ def native_extractor() -> NativeExtractor | None:
         return None
 
 
-def main() -> None:
+def serve(make: Callable[[], Callable[[GitRepository, str, int], Outcome]]) -> None:
+    """Limits this process, then answers batches of blob ids with what ``make``'s function says of each."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -109,12 +119,21 @@ def main() -> None:
         repository = GitRepository(Path(sys.argv[1]))
     except GitError as error:
         sys.exit(str(error))
-    native = native_extractor()
+    outcome_of = make()
     write_frame(answers, b"")  # ready
     while (request := read_frame(sys.stdin.buffer)) is not None:
         shas = msgspec.msgpack.decode(request, type=list[str])
-        outcomes = [parse(repository, sha, file_bytes, native) for sha in shas]
+        outcomes = [outcome_of(repository, sha, file_bytes) for sha in shas]
         write_frame(answers, msgspec.msgpack.encode(outcomes))
+
+
+def _facts() -> Callable[[GitRepository, str, int], Outcome]:
+    native = native_extractor()
+    return lambda repository, sha, file_bytes: parse(repository, sha, file_bytes, native)
+
+
+def main() -> None:
+    serve(_facts)
 
 
 if __name__ == "__main__":

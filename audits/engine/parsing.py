@@ -39,10 +39,10 @@ class ChildLostError(Exception):
 class _Child:
     """One parsing process. ``is_fresh`` says that nothing that was parsed before can be at fault."""
 
-    def __init__(self, repository: Path, file_bytes: int) -> None:
+    def __init__(self, repository: Path, file_bytes: int, command: Sequence[str]) -> None:
         # Its own session, so that a time-out reaches whatever it may have started; no environment, so no credentials.
         self.process = subprocess.Popen(
-            [sys.executable, *CHILD, str(repository), str(file_bytes)],
+            [sys.executable, *command, str(repository), str(file_bytes)],
             cwd=_ROOT,
             env={"LANG": "C.UTF-8", "PATH": os.environ.get("PATH", "")},
             stdin=subprocess.PIPE,
@@ -106,11 +106,21 @@ class _Child:
 class ParsePool:
     """A few parsing children. Use as a context manager; leaving it kills them all, whatever they are doing."""
 
-    def __init__(self, repository: Path, *, file_bytes: int, file_seconds: int, workers: int) -> None:
+    def __init__(
+        self,
+        repository: Path,
+        *,
+        file_bytes: int,
+        file_seconds: int,
+        workers: int,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        """``command`` is what a child runs, as arguments of Python; None: the one that makes facts."""
         self._repository = repository.absolute()  # children start elsewhere
         self._file_bytes = file_bytes
         self._file_seconds = file_seconds
         self._workers = workers
+        self._command = CHILD if command is None else command
         self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[list[Outcome] | BaseException] = queue.SimpleQueue()
         self._children: dict[int, _Child] = {}
@@ -191,7 +201,7 @@ class ParsePool:
             if self._closed.is_set():
                 raise ChildLostError
             if number not in self._children:
-                self._children[number] = _Child(self._repository, self._file_bytes)
+                self._children[number] = _Child(self._repository, self._file_bytes, self._command)
             return self._children[number]
 
     def _lose(self, number: int) -> None:
