@@ -31,6 +31,8 @@ _EDITOR = frozenset(
         "change_tracker",
         "add_issue",
         "change_issue",
+        "add_waiver",
+        "change_waiver",
     )
 )
 # What a member's role allows in the repository. Everybody who sees a repository may read all of it and comment.

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from audits import access, auditing
 from audits.forms import RepositoryForm
 from audits.models import Audit, Repository
+from audits.models.violation import counting
 
 
 @admin.register(Repository)
@@ -34,7 +35,7 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Repository]:
-        count = Count("violations", filter=Q(violations__is_open=True))
+        count = Count("violations", filter=counting("violations__"))
         return Repository.objects.visible_to(request.user).annotate(open_count=count)
 
     @admin.display(ordering="open_count")

@@ -1,10 +1,10 @@
 """The audit side of the HTTP API: test reports in, audits started, what was found out."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
 from django.db import models
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import File, Form, Query, Router, Schema, Status
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from audits import access, auditing, comparisons, documents, ingesting, tasks, timeline
 from audits.models import Audit, Covers, Issue, Repository, TestRun, Violation
+from audits.models.violation import counting, waived
 from audits.testruns import Comparison
 
 router = Router(tags=["audits"])
@@ -86,6 +87,7 @@ class ViolationOut(Schema):
     severity: str
     message: str
     is_open: bool
+    waived_until: date | None
 
 
 class ViolationPage(Schema):
@@ -132,7 +134,7 @@ def _repository_out(repository: Repository) -> RepositoryOut:
         name=repository.name,
         branch=repository.branch,
         audited=current.commit_sha if current is not None else None,
-        open_violations=repository.violations.filter(is_open=True).count(),
+        open_violations=repository.violations.counting().count(),
     )
 
 
@@ -200,16 +202,20 @@ def show_audit(request: HttpRequest, audit_id: Cursor) -> AuditOut:
 def list_violations(
     request: HttpRequest,
     slug: str,
-    state: Annotated[str, Query(pattern="^(open|gone|all)$")] = "open",
+    state: Annotated[str, Query(pattern="^(open|waived|gone|all)$")] = "open",
     rule: Annotated[str, Query(max_length=40)] = "",
     zone: Annotated[str, Query(max_length=10)] = "",
     after: Cursor = 0,
     limit: Limit = PAGE,
 ) -> ViolationPage:
-    """Violations in the order of their numbers; ``after`` is ``next`` of the page before."""
+    """Violations in the order of their numbers; ``after`` is ``next`` of the page before.
+
+    Those that a waiver covers today are in state ``waived``, not ``open``.
+    """
     rows = Violation.objects.filter(repository=_repository(request, slug), pk__gt=after).order_by("pk")
+    states = {"open": counting(), "waived": waived(), "gone": Q(is_open=False)}
     if state != "all":
-        rows = rows.filter(is_open=state == "open")
+        rows = rows.filter(states[state])
     if rule:
         rows = rows.filter(rule=_clean(rule))
     if zone:

@@ -20,7 +20,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audits import fetching, histories, recording
+from audits import fetching, histories, recording, waiving
 from audits.engine import run as engine
 from audits.engine.findings import Progress, Report
 from audits.engine.git import Commit, GitError, GitRepository
@@ -339,6 +339,7 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
     if earlier is not None:
         with _success(claim, audit, timings, _shared_figures(earlier)):
             recording.record_repeat(audit, git.is_ancestor, tip.sha if tip else None)
+            _take_over_waivers(audit, repository, policy)
         return
     with _timed(timings, "audit"):
         report = engine.audit(
@@ -353,6 +354,17 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
         recording.record_result(
             audit, report.findings, report.problems, git.is_ancestor, tip.sha if tip else None
         )
+        _take_over_waivers(audit, repository, policy)
+
+
+def _take_over_waivers(audit: Audit, begun_with: Repository, policy: Policy) -> None:
+    """The waivers of a repository are those of the policy that its current commit was audited with, unless somebody
+    saved another one meanwhile."""
+    current = Repository.objects.filter(pk=audit.repository_id, current_audit__commit_sha=audit.commit_sha)
+    if audit.repository.policy == begun_with.policy and current.exists():
+        waiving.take_over(audit.repository_id, policy)
+    else:
+        waiving.settle(audit.repository_id)
 
 
 def _follow(
@@ -398,7 +410,9 @@ def _follow(
         counts = histories.counts_of(changes[-1].open)
         figures |= {"counts": counts, "findings_count": sum(changes[-1].open.values())}
     with _success(claim, audit, timings, figures):
-        histories.record(audit, changes, extends=extends)
+        renamed = histories.record(audit, changes, extends=extends)
+        waiving.follow(audit.repository_id, renamed)
+        waiving.settle(audit.repository_id)
 
 
 @contextmanager

@@ -111,7 +111,7 @@ class Lives:
 
     @classmethod
     def of(cls, graph: Graph, violations: QuerySet[Violation]) -> "Lives":
-        rows = list(violations.only("pk", "path", "line", "is_open", "rule", "subject"))
+        rows = list(violations.only("pk", "path", "line", "is_open", "waived_until", "rule", "subject"))
         lives = cls(graph, rows)
         events = Event.objects.filter(violation__in=rows).order_by("commit__position")
         for violation, sha, position, kind in events.values_list(
@@ -161,10 +161,10 @@ class Gathering:
         """All that is known about an issue now."""
         subjects = list(issue.subjects.all())
         lives = Lives.of(self.graph, violations_of(subjects, issue.repository_id))
-        open_now = [row for row in lives.rows if row.is_open]
+        standing = [row for row in lives.rows if row.is_open]
         fixed = self._fixed(lives)
-        back = self._back(lives, fixed) if open_now and fixed is not None else None
-        if open_now and back is None:
+        back = self._back(lives, fixed) if standing and fixed is not None else None
+        if standing and back is None:
             fixed = None  # on a side branch, perhaps; the branch itself still has some
         references = list(issue.references.all())
         versions = self._versions(issue, lives)
@@ -180,7 +180,8 @@ class Gathering:
             back=self._moment(back) if back is not None else None,
             numbers_of_fix=self._numbers_named(fixed) if fixed is not None else frozenset(),
             ever=len(lives.rows),
-            open_now=_as_places(open_now),
+            open_now=_as_places(row for row in standing if row.counts),
+            accepted=_as_places(row for row in standing if row.is_waived),
             cousins=self._cousins(subjects, fixed),
             versions=versions,
             said=tuple(
@@ -248,7 +249,7 @@ class Gathering:
             repository=self.repository, rule="missing-member", subject__startswith=f"{owner}."
         ).exclude(subject__in=[subject.subject for subject in subjects])
         lives = Lives.of(self.graph, rows)
-        now = [row for row in lives.rows if row.is_open]
+        now = [row for row in lives.rows if row.counts]
         return Cousins(
             definition=owner,
             places=len(now),

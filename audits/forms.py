@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from django.utils.text import slugify
 from audits import executing, fetching
 from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import PolicyError, parse_policy
-from audits.models import Issue, IssueNote, Repository, TestCommand
+from audits.models import Issue, IssueNote, Repository, TestCommand, Waiver
+from audits.models.waiver import today
 from audits.trackers import STEPS
+
+MAX_ACCEPTED_DAYS = 366
 
 
 class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -245,6 +249,57 @@ class NoteForm(forms.Form):
         if cleaned.get("kind") == IssueNote.Kind.CLAIM and cleaned.get("step") is None:
             raise ValidationError("Choose the step that is completed.")
         return cleaned
+
+
+class AcceptForm(forms.Form):
+    """Why a violation doesn't count, and until when."""
+
+    kind = forms.ChoiceField(
+        choices=[
+            (Waiver.Kind.FALSE_POSITIVE, "False positive: the code is right as it is"),
+            (Waiver.Kind.RISK, "Risk: it is wrong, and we live with it until then"),
+        ],
+        widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
+        error_messages={"required": "Choose one of the two."},
+    )
+    covers = forms.ChoiceField(
+        choices=[("place", "This place"), ("subject", "All places of the subject, also new ones")],
+        initial="place",
+        widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
+    )
+    reason = forms.CharField(
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+        help_text="Whoever reads this in half a year should understand it.",
+        error_messages={"required": "Say why."},
+    )
+    expires_on = forms.DateField(
+        label="Until",
+        help_text="The last day on which it holds (UTC), at most a year from now. Then it counts again by itself.",
+        error_messages={"required": "Choose a day."},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        first, last = today(), today() + timedelta(days=MAX_ACCEPTED_DAYS)
+        limits = {"type": "date", "class": "form-control", "min": first.isoformat(), "max": last.isoformat()}
+        self.fields["expires_on"].widget = forms.DateInput(attrs=limits, format="%Y-%m-%d")
+        self.initial.setdefault("expires_on", today() + timedelta(days=90))
+        self.initial.setdefault("covers", "place")
+        for name in self.errors:
+            if name in {"reason", "expires_on"}:
+                self.fields[name].widget.attrs["class"] += " is-invalid"
+
+    def clean_reason(self) -> str:
+        return str(self.cleaned_data["reason"]).replace("\0", "")
+
+    def clean_expires_on(self) -> date:
+        day: date = self.cleaned_data["expires_on"]
+        if day < today():
+            raise ValidationError("This day has passed. Choose one from today on.")
+        if day > today() + timedelta(days=MAX_ACCEPTED_DAYS):
+            raise ValidationError("Nothing is accepted for more than a year. Choose an earlier day.")
+        return day
 
 
 class UploadForm(forms.Form):

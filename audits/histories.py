@@ -44,8 +44,9 @@ def mark_stale(history: History) -> None:
     History.objects.filter(pk=history.pk, stale_since=None).update(stale_since=Now())
 
 
-def record(audit: Audit, changes: Sequence[Change], *, extends: bool) -> None:
-    """Record what the engine said about commits, parents before children.
+def record(audit: Audit, changes: Sequence[Change], *, extends: bool) -> dict[str, str]:
+    """Record what the engine said about commits, parents before children. Answers by former fingerprint the one that
+    a violation has after its file was renamed.
 
     ``extends``: they come after those that are known; else they take their place. To be called in a transaction that
     has locked the repository's row.
@@ -58,11 +59,13 @@ def record(audit: Audit, changes: Sequence[Change], *, extends: bool) -> None:
         tuple[str, str, str]
     ] = []  # fingerprint, commit, kind: of violations that were known before
     moved: dict[str, Finding] = {}
+    names: dict[str, set[str]] = {}  # by identity: the fingerprints that a violation has had
     for change in changes:
         sha = change.commit.sha
         for identity, finding in change.introduced:
             lives.setdefault(identity, _Life(finding)).events.append((sha, Event.Kind.INTRODUCED))
         for identity, finding in change.moved:
+            names.setdefault(identity, {identity}).add(finding.fingerprint)
             if identity in lives:
                 lives[identity].finding = finding
             else:
@@ -91,6 +94,13 @@ def record(audit: Audit, changes: Sequence[Change], *, extends: bool) -> None:
             "stale_since": None,
         },
     )
+    final = renamed | {identity: fingerprint for identity, (fingerprint, _) in zip(lives, rows, strict=True)}
+    return {
+        former: final[identity]
+        for identity, formers in names.items()
+        for former in formers
+        if former != final[identity]
+    }
 
 
 def _forget(audit: Audit) -> None:

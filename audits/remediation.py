@@ -35,6 +35,7 @@ from audits.models import (
     TrackerScan,
     Violation,
 )
+from audits.models.violation import counting, waived
 from audits.verdicts import Dossier
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Proposal:
     issue_number: int | None = None
     issue_url: str = ""
     open_places: int = 0
+    waived_places: int = 0
     covered_by: tuple[Issue, ...] = ()
 
 
@@ -71,7 +73,9 @@ def propose(repository: Repository, subjects: Sequence[Subject]) -> Proposal:
     """An issue about some subjects: named and ranked by what their violations are."""
     rows = _violations(repository, subjects)
     figures = rows.aggregate(
-        open=Count("pk", filter=Q(is_open=True)), worst=Min("severity", filter=Q(is_open=True))
+        open=Count("pk", filter=counting()),
+        waived=Count("pk", filter=waived()),
+        worst=Min("severity", filter=counting()),
     )
     kind = _kind(rows)
     return Proposal(
@@ -80,6 +84,7 @@ def propose(repository: Repository, subjects: Sequence[Subject]) -> Proposal:
         priority=int((figures["worst"] or "P2")[1:]),
         subjects=tuple(subjects),
         open_places=figures["open"],
+        waived_places=figures["waived"],
         covered_by=tuple(covering(repository, subjects)),
     )
 
@@ -138,6 +143,7 @@ def propose_from(tracker: Tracker) -> Proposal:
         subjects=proposal.subjects,
         issue_number=int(number) if number is not None else None,
         open_places=proposal.open_places,
+        waived_places=proposal.waived_places,
         covered_by=proposal.covered_by,
     )
 
@@ -231,9 +237,9 @@ def edit(issue: Issue, *, reference: tuple[int | None, str], **values: object) -
 
 
 def open_places(issue: Issue) -> QuerySet[Violation]:
-    """The open violations that an issue covers, the worst first."""
+    """The open violations that an issue covers and no waiver does, the worst first."""
     rows = violations_of(issue.subjects.all(), issue.repository_id)
-    return rows.filter(is_open=True).order_by("severity", "path", "line", "pk")
+    return rows.filter(counting()).order_by("severity", "path", "line", "pk")
 
 
 def remove_subject(issue: Issue, pk: int) -> None:

@@ -6,7 +6,7 @@ from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 
-from audits import auditing, executing, ingesting, remediation
+from audits import auditing, executing, ingesting, remediation, waiving
 from audits.models import Audit, Repository, State, TestExecution, TestRun
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,15 @@ def collect_test_runs(repository_id: int) -> None:
 @shared_task  # type: ignore[untyped-decorator]
 def dispatch_due() -> None:
     """The beat: take back what was lost, request what is due, send messages for what waits."""
-    for step in (auditing.reap, auditing.due, executing.reap, executing.due, _dispatch_evidence):
+    steps = (
+        auditing.reap,
+        auditing.due,
+        executing.reap,
+        executing.due,
+        _dispatch_lapsed,
+        _dispatch_evidence,
+    )
+    for step in steps:
         try:
             step()
         except DatabaseError:
@@ -80,6 +88,12 @@ def dispatch_due() -> None:
             logger.exception("The dispatcher could not %s", step.__name__)
     for audit_id in auditing.to_dispatch():
         _send(audit_id)
+
+
+def _dispatch_lapsed() -> None:
+    """What was accepted until a day that has passed is open again, and verdicts say so."""
+    for repository_id in waiving.lapsed():
+        evidence_arrived(repository_id)
 
 
 def _dispatch_evidence() -> None:

@@ -14,6 +14,7 @@ from audits.views import (
     testruns,
     trackers,
     violations,
+    waivers,
 )
 
 app_name = "audits"
@@ -33,6 +34,9 @@ urlpatterns = [
     path("repositories/<slug:slug>/hot-spots/", histories.hot_spots, name="hot-spots"),
     path("repositories/<slug:slug>/commits/<str:sha>/", histories.commit_detail, name="commit-detail"),
     path("violations/<int:pk>/", violations.violation_detail, name="violation-detail"),
+    path("violations/<int:pk>/accept/", waivers.violation_accept, name="violation-accept"),
+    path("repositories/<slug:slug>/waivers/", waivers.waiver_list, name="violation-waivers"),
+    path("waivers/<int:pk>/end/", waivers.waiver_end, name="waiver-end"),
     path("repositories/<slug:slug>/issues/new/", issues.issue_new, name="issue-new"),
     path("repositories/<slug:slug>/trackers/", trackers.tracker_list, name="tracker-list"),
     path("repositories/<slug:slug>/trackers/paste/", trackers.tracker_paste, name="tracker-paste"),

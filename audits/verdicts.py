@@ -32,6 +32,7 @@ class State(StrEnum):
     OPEN = "open"
     FIXED = "fixed"
     BACK = "back"
+    ACCEPTED = "accepted"
     VERIFIED = "verified"
 
 
@@ -129,7 +130,8 @@ class Dossier:
     ``numbers`` are those of its references to issues, ``pulls`` to pull requests. ``is_known`` says that every commit
     was audited; without it ``introduced`` and ``fixed`` are only as exact as the audits, and ``is_audited`` False says
     that there is none. ``fixed`` is the commit with which the last violation of the subjects went, ``back`` one that
-    brought some after that; ``numbers_of_fix`` the issues that the fix's message names.
+    brought some after that; ``numbers_of_fix`` the issues that the fix's message names. ``accepted`` are places that
+    stand in the code and that a waiver covers today: neither open nor gone.
     """
 
     numbers: frozenset[int] = frozenset()
@@ -143,6 +145,7 @@ class Dossier:
     numbers_of_fix: frozenset[int] = frozenset()
     ever: int = 0
     open_now: tuple[Place, ...] = ()
+    accepted: tuple[Place, ...] = ()
     open_files: int = 0
     cousins: Cousins | None = None
     versions: tuple[Version, ...] = ()
@@ -336,6 +339,8 @@ def _resolved(dossier: Dossier) -> Iterator[Judged]:
             words += f" ({cousins.at_fix:,} when this one was fixed)"
         words += "."
         links.append(("the places that are left", "definition", cousins.definition))
+    elif dossier.accepted:
+        verdict, words = Verdict.CLAIMED, _accepted(dossier)
     else:
         verdict, words = Verdict.VERIFIED, "Nothing of it is left."
     yield Judged(
@@ -677,9 +682,10 @@ def _remediated(dossier: Dossier) -> Iterator[Judged]:
         return
     claim = _claim(dossier, REMEDIATE)
     at = claim.version if claim else None
-    if at is not None and at.open_places:
-        count = len(at.open_places)
-        where = f"at {{commit:{at.moment.sha}}}: {_listed(at.open_places)}"
+    left = [place for place in (at.open_places if at else None) or () if place not in dossier.accepted]
+    if at is not None and left:
+        count = len(left)
+        where = f"at {{commit:{at.moment.sha}}}: {_listed(left)}"
         words = f"{_places(count)} {_were(count)} still there {where}."
         if dossier.fixed is not None and not dossier.open_now:
             words += f" {_fixed_by(dossier)}"
@@ -693,6 +699,8 @@ def _remediated(dossier: Dossier) -> Iterator[Judged]:
         words = f"{_places(count)} {_are(count)} open: {_listed(dossier.open_now)}."
         verdict = Verdict.CONTRADICTED if claim else Verdict.UNCLAIMED
         yield _said(dossier, REMEDIATE, "violations gone", verdict, words)
+    elif dossier.accepted:
+        yield _said(dossier, REMEDIATE, "violations gone", Verdict.CLAIMED, _accepted(dossier))
     elif dossier.ever:
         words = "None is open at the audited commit. Audit the whole history to know which commit did it."
         yield _said(dossier, REMEDIATE, "violations gone", Verdict.VERIFIED, words)
@@ -827,6 +835,8 @@ def _closed(dossier: Dossier) -> Iterator[Judged]:
             )
         verdict = Verdict.CONTRADICTED if claim else Verdict.UNCLAIMED
         yield _said(dossier, CLOSE, "stays gone", verdict, words)
+    elif dossier.accepted:
+        yield _said(dossier, CLOSE, "stays gone", Verdict.CLAIMED, _accepted(dossier))
     elif dossier.ever:
         yield _said(
             dossier,
@@ -849,6 +859,8 @@ def _state(dossier: Dossier, steps: Sequence[Verdict]) -> State:
         return State.UNKNOWN
     if dossier.open_now:
         return State.BACK if dossier.back is not None else State.OPEN
+    if dossier.accepted:
+        return State.ACCEPTED
     if not dossier.ever:
         return State.UNKNOWN
     return State.VERIFIED if all(verdict is Verdict.VERIFIED for verdict in steps) else State.FIXED
@@ -864,6 +876,10 @@ def _summary(dossier: Dossier, steps: Sequence[Verdict], items: Sequence[Judged]
         if dossier.back is not None:
             words += f": it came back with {{commit:{dossier.back.sha}}} after it had been fixed"
         yield words + "."
+        if dossier.accepted:
+            yield _accepted(dossier)
+    elif dossier.accepted:
+        yield _accepted(dossier)
     elif dossier.fixed is not None:
         claim = _claim(dossier, REMEDIATE)
         yield _fixed_by(dossier, claim.at if claim else None)
@@ -892,6 +908,11 @@ def _at(moment: Moment) -> str:
 
 def _many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _accepted(dossier: Dossier) -> str:
+    count = len(dossier.accepted)
+    return f"{_places(count)} {_are(count)} accepted for a while, not gone: {_listed(dossier.accepted)}."
 
 
 def _places(count: int) -> str:

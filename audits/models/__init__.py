@@ -15,6 +15,7 @@ from audits.models.repository import Membership, Repository, Role, SampleRemoval
 from audits.models.testrun import Test, TestReport, TestResult, TestRun
 from audits.models.tracker import Claim, Tracker, TrackerScan, TrackerVersion
 from audits.models.violation import Lifespan, Sighting, Violation
+from audits.models.waiver import Waiver
 
 __all__ = [
     "IN_FLIGHT",
@@ -51,4 +52,5 @@ __all__ = [
     "TrackerVersion",
     "Trigger",
     "Violation",
+    "Waiver",
 ]

@@ -15,6 +15,7 @@ STATES = [
     (str(State.OPEN), "Open"),
     (str(State.FIXED), "Fixed"),
     (str(State.BACK), "Came back"),
+    (str(State.ACCEPTED), "Accepted"),
     (str(State.VERIFIED), "Verified"),
 ]
 

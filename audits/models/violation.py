@@ -1,11 +1,33 @@
 """A finding's identity through time."""
 
+from typing import Self
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.urls import reverse
 
 from audits.models.audit import Audit
 from audits.models.repository import Repository
+from audits.models.waiver import today
+
+
+def counting(prefix: str = "") -> models.Q:
+    """Violations that stand in the code and no waiver covers today; ``prefix`` leads to them (``violations__``)."""
+    is_waived = models.Q(**{f"{prefix}waived_until__gte": today()})
+    return models.Q(**{f"{prefix}is_open": True}) & ~is_waived
+
+
+def waived(prefix: str = "") -> models.Q:
+    """Violations that stand in the code and don't count today."""
+    return models.Q(**{f"{prefix}is_open": True, f"{prefix}waived_until__gte": today()})
+
+
+class ViolationQuerySet(models.QuerySet["Violation"]):
+    def counting(self) -> Self:
+        return self.filter(counting())
+
+    def waived(self) -> Self:
+        return self.filter(waived())
 
 
 class Violation(models.Model):
@@ -15,6 +37,9 @@ class Violation(models.Model):
     and nothing says that it is gone: then ``latest_audit`` is an earlier one. Line, column, message and annotations
     are those of its latest sighting along the branch. A violation that was seen only outside the branch is not open
     and has no lifespans.
+
+    ``waived_until`` is the last day of the waiver that covers it for longest (``audits.waiving`` keeps it). What is
+    open and not waived today is what counts.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="violations")
@@ -36,6 +61,9 @@ class Violation(models.Model):
     definition_line = models.PositiveIntegerField(null=True, blank=True)
     is_open = models.BooleanField(default=True)
     latest_audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="+")
+    waived_until = models.DateField(null=True, blank=True)
+
+    objects = ViolationQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -52,6 +80,15 @@ class Violation(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("audits:violation-detail", args=[self.pk])
+
+    @property
+    def is_waived(self) -> bool:
+        return self.is_open and self.waived_until is not None and self.waived_until >= today()
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is open and no waiver covers it today."""
+        return self.is_open and not self.is_waived
 
 
 class Sighting(models.Model):

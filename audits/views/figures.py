@@ -50,7 +50,7 @@ def open_by_repository() -> dict[int, Tally]:
     counts: dict[int, dict[str, int]] = {}
     worst: dict[int, str] = {}
     rows = (
-        Violation.objects.filter(is_open=True)
+        Violation.objects.counting()
         .order_by()
         .values_list("repository_id", "zone")
         .annotate(count=Count("pk"), worst=Min("severity"))
@@ -63,12 +63,24 @@ def open_by_repository() -> dict[int, Tally]:
     }
 
 
+def waived_by_repository() -> dict[int, int]:
+    """Repository id to the number of its violations that stand in the code and don't count today. One query."""
+    rows = Violation.objects.waived().order_by().values_list("repository_id")
+    return dict(rows.annotate(count=Count("pk")))
+
+
+def waived_in(repository: Repository) -> Tally:
+    """The violations of a repository that stand in the code and don't count today. One query."""
+    rows = repository.violations.waived().order_by().values_list("zone").annotate(count=Count("pk"))
+    return tally_of(dict(rows))
+
+
 def open_by_rule(repository: Repository) -> list[RuleTally]:
     """Open violations of a repository per rule, the worst first. One query."""
     counts: dict[str, dict[str, int]] = {}
     worst: dict[str, str] = {}
     rows = (
-        repository.violations.filter(is_open=True)
+        repository.violations.counting()
         .order_by()
         .values_list("rule", "zone")
         .annotate(count=Count("pk"), worst=Min("severity"))

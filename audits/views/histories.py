@@ -22,6 +22,7 @@ from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
 from audits.engine.rules import RULES
 from audits.models import Commit, Covers, Event, History, Repository, Violation
+from audits.models.violation import counting
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 from audits.views.trend import Drawing, Moment, draw
 
@@ -174,6 +175,7 @@ def _trend(repository: Repository, chosen: TrendFilter, last: Commit) -> dict[st
         "page": page,
         "zones": chosen.zones,
         "last": last,
+        "waived": repository.violations.waived().count(),
         "all_rules": list(RULES),
         "all_zones": [str(zone) for zone in Zone],
         "periods": _choices(chosen, "days", PERIODS, chosen.days),
@@ -339,7 +341,7 @@ def hot_spots(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     prefix = f"{folder}/" if folder else ""
     violations = Violation.objects.filter(repository=repository)
     inside = violations.filter(path__startswith=prefix) if prefix else violations
-    open_ones = inside.filter(is_open=True)
+    open_ones = inside.counting()
     dated = open_ones.annotate(
         since=Min("events__commit__time", filter=Q(events__kind=Event.Kind.INTRODUCED))
     )
@@ -372,7 +374,7 @@ def _spots(violations: QuerySet[Violation], prefix: str) -> list[Spot]:
         .values("spot")
         .annotate(
             ever=Count("pk"),
-            open=Count("pk", filter=Q(is_open=True)),
+            open=Count("pk", filter=counting()),
             longest=Min("path"),
         )
         .order_by("-open", "-ever", "spot")[:SHOWN_SPOTS]
@@ -401,6 +403,6 @@ def _returning(violations: QuerySet[Violation]) -> list[Any]:
         violations.filter(Exists(again))
         .order_by()
         .values("rule", "subject")
-        .annotate(places=Count("pk"), open=Count("pk", filter=Q(is_open=True)))
+        .annotate(places=Count("pk"), open=Count("pk", filter=counting()))
         .order_by("-places", "subject")[:SHOWN_SUBJECTS]
     )

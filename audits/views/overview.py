@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from audits.models import Audit, Repository
-from audits.views.figures import AuditRow, Tally, audit_rows, merged, open_by_repository
+from audits.models import Audit, Repository, Waiver
+from audits.views.figures import AuditRow, Tally, audit_rows, merged, open_by_repository, waived_by_repository
 from audits.views.pages import HtmxHttpRequest, render_page
 
 
@@ -17,10 +17,12 @@ class RepositoryRow:
     repository: Repository
     tally: Tally
     latest: AuditRow | None
+    waived: int
+    waivers_wanting: int
 
 
 def repository_rows(user: Any) -> list[RepositoryRow]:
-    """What somebody may know of: open violations and latest audit of each repository, by name. Four queries."""
+    """What somebody may know of: violations and latest audit of each repository, by name. Six queries."""
     latest = Audit.objects.filter(repository=OuterRef("pk")).order_by("-id").values("pk")[:1]
     repositories = list(
         Repository.objects.visible_to(user)
@@ -32,8 +34,18 @@ def repository_rows(user: Any) -> list[RepositoryRow]:
     )
     latest_rows = {row.audit.repository_id: row for row in audit_rows(audits)}
     tallies = open_by_repository()
+    waived = waived_by_repository()
+    wanting = dict(
+        Waiver.objects.wanting().order_by().values_list("repository_id").annotate(count=Count("pk"))
+    )
     return [
-        RepositoryRow(repository, tallies.get(repository.pk, Tally()), latest_rows.get(repository.pk))
+        RepositoryRow(
+            repository,
+            tallies.get(repository.pk, Tally()),
+            latest_rows.get(repository.pk),
+            waived.get(repository.pk, 0),
+            wanting.get(repository.pk, 0),
+        )
         for repository in repositories
     ]
 

@@ -11,10 +11,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
-from audits import access, members
+from audits import access, members, waiving
+from audits.engine.policy import parse_policy
 from audits.forms import RepositoryForm
-from audits.models import Audit, Covers, Repository, Role
-from audits.views.figures import audit_rows, merged, open_by_rule
+from audits.models import Audit, Covers, Repository, Role, Waiver
+from audits.views.figures import audit_rows, merged, open_by_rule, waived_in
 from audits.views.pages import HtmxHttpRequest, render_page
 from audits.views.violation_filter import ViolationFilter
 from audits.views.violations import groups_of
@@ -53,6 +54,8 @@ def _context(repository: Repository, audits: list[Audit]) -> dict[str, Any]:
         "audit_in_flight": in_flight,
         "rules": rules,
         "total": merged(row.tally for row in rules),
+        "waived": waived_in(repository),
+        "waivers_wanting": Waiver.objects.wanting().filter(repository=repository).count(),
         "subjects": groups_of(worst, rows, {}, {}),
         "violations_url": reverse("audits:violation-list", args=[repository.slug]),
     }
@@ -78,6 +81,7 @@ def _edit(request: HtmxHttpRequest, repository: Repository, done: str) -> HttpRe
         try:
             with transaction.atomic():
                 form.save()
+                waiving.take_over(repository.pk, parse_policy(repository.policy))
                 if saved is None and isinstance(request.user, User):
                     members.put(repository, request.user, Role.ADMIN)
         except IntegrityError:

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Case, Count, Min, Q, QuerySet, Value, When
 from django.http import QueryDict
 
 from audits.engine.findings import Annotation, Severity, Zone
 from audits.models import Violation
+from audits.models.violation import counting, waived
 from audits.templatetags.audit_words import ANNOTATIONS, SEVERITIES, ZONES
 from audits.views.pages import wanted_text
 
-STATES = {"open": "Open", "gone": "Gone", "all": "All"}
+STATES = {"open": "Open", "waived": "Waived", "gone": "Gone", "all": "All"}
 NO_ANNOTATION = "none"
 # column -> (what to order by, whether a first click on it means descending)
 GROUP_SORTS = {
@@ -57,7 +58,7 @@ class Facet:
 class FacetRow:
     """How many violations share these properties."""
 
-    is_open: bool
+    state: str
     rule: str
     zone: str
     severity: str
@@ -189,7 +190,7 @@ class ViolationFilter:
     def apply(self, violations: QuerySet[Violation]) -> QuerySet[Violation]:
         violations = self.searched(violations)
         if self.state != "all":
-            violations = violations.filter(is_open=self.state == "open")
+            violations = violations.filter(_in_state(self.state))
         if self.rules:
             violations = violations.filter(rule__in=self.rules)
         if self.zones:
@@ -212,7 +213,8 @@ class ViolationFilter:
             .values("rule", "subject")
             .annotate(
                 places=Count("pk"),
-                open_places=Count("pk", filter=Q(is_open=True)),
+                open_places=Count("pk", filter=counting()),
+                waived_places=Count("pk", filter=waived()),
                 files=Count("path", distinct=True),
                 worst=Min("severity"),
                 **{zone: Count("pk", filter=Q(zone=zone)) for zone in Zone},
@@ -233,10 +235,17 @@ class ViolationFilter:
     def facets(self, violations: QuerySet[Violation]) -> tuple[Facet, ...]:
         """State, zone, severity, rule and annotation with a count for each choice. One query."""
         rows = [
-            FacetRow(is_open, rule, zone, severity, tuple(annotations), count)
-            for is_open, rule, zone, severity, annotations, count in self.searched(violations)
+            FacetRow(state, rule, zone, severity, tuple(annotations), count)
+            for state, rule, zone, severity, annotations, count in self.searched(violations)
             .order_by()
-            .values_list("is_open", "rule", "zone", "severity", "annotations")
+            .annotate(
+                state=Case(
+                    When(counting(), then=Value("open")),
+                    When(waived(), then=Value("waived")),
+                    default=Value("gone"),
+                )
+            )
+            .values_list("state", "rule", "zone", "severity", "annotations")
             .annotate(count=Count("pk"))
         ]
         rules = sorted({row.rule for row in rows} | set(self.rules))
@@ -261,7 +270,8 @@ class ViolationFilter:
         for value, label in STATES.items():
             choice = replace(self, state=value, opened=(), page=1)
             count = sum(row.count for row in rows if choice._lets_through(row))
-            options.append(Option(value, label, "", count, value == self.state, choice.query()))
+            if count or value != "waived" or self.state == "waived":
+                options.append(Option(value, label, "", count, value == self.state, choice.query()))
         return Facet("state", "State", tuple(options))
 
     def _facet(
@@ -282,7 +292,7 @@ class ViolationFilter:
 
     def _lets_through(self, row: FacetRow) -> bool:
         return (
-            (self.state == "all" or row.is_open == (self.state == "open"))
+            self.state in {"all", row.state}
             and (not self.rules or row.rule in self.rules)
             and (not self.zones or row.zone in self.zones)
             and (not self.severities or row.severity in self.severities)
@@ -295,6 +305,10 @@ class ViolationFilter:
 def _with(choice: ViolationFilter, field: str, values: tuple[str, ...]) -> ViolationFilter:
     changes: dict[str, Any] = {field: values}
     return replace(choice, **changes)
+
+
+def _in_state(state: str) -> Q:
+    return {"open": counting(), "waived": waived()}.get(state, Q(is_open=False))
 
 
 def _known(values: list[str], allowed: Iterable[str]) -> tuple[str, ...]:

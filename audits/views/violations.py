@@ -12,10 +12,11 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from audits import access, fetching, remediation
+from audits import access, fetching, remediation, waiving
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
 from audits.models import Audit, Commit, Covers, Event, Lifespan, Repository, Violation
+from audits.models.violation import counting
 from audits.remediation import Subject
 from audits.views.code import Line, definition, excerpt
 from audits.views.figures import Tally, unseen_in
@@ -38,6 +39,7 @@ class SubjectGroup:
     subject: str
     places: int
     open_places: int
+    waived_places: int
     files: int
     tally: Tally
     open_elsewhere: int  # open ones that the choice leaves out; counted when all listed are gone
@@ -48,7 +50,7 @@ class SubjectGroup:
 
     @property
     def is_gone(self) -> bool:
-        return self.open_places == 0
+        return self.open_places == 0 and self.waived_places == 0
 
     @property
     def hidden(self) -> int:
@@ -137,7 +139,7 @@ def _groups(
             shown.setdefault((violation.rule, violation.subject), []).append(violation)
     still_open: dict[Key, int] = {}
     if gone := [(row["rule"], row["subject"]) for row in rows if not row["open_places"]]:
-        counts = violations.filter(_any_of(gone), is_open=True).order_by().values_list("rule", "subject")
+        counts = violations.filter(_any_of(gone), counting()).order_by().values_list("rule", "subject")
         still_open = {(rule, subject): count for rule, subject, count in counts.annotate(Count("pk"))}
     return groups_of(choice, rows, shown, still_open)
 
@@ -166,6 +168,7 @@ def groups_of(
             subject=key[1],
             places=row["places"],
             open_places=row["open_places"],
+            waived_places=row["waived_places"],
             files=row["files"],
             tally=Tally(tuple(row[zone] for zone in Zone), row["worst"]),
             open_elsewhere=still_open.get(key, 0),
@@ -207,6 +210,7 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         "repository": violation.repository,
         "issues": remediation.covering(violation.repository, [Subject(violation.rule, violation.subject)]),
         "new_issue_url": _new_issue_url(violation),
+        "waivers": waiving.covering(violation) if violation.is_open else [],
         "code": _code(source, violation.path, violation.line),
         "definition": _definition(source, violation),
         "seen_at": seen_at,

@@ -238,3 +238,28 @@ def test_the_order_of_evidence_in_a_dossier_s_rows_gives_the_same_words_twice() 
         AUDITED, versions=(version(STEP_2), version(STEP_5, 40)), runs=(run(10, FAILS), run(50, PASSES))
     )
     assert verdicts.judge(dossier) == verdicts.judge(dossier)
+
+
+ACCEPTED = Dossier(is_audited=True, is_known=True, ever=2, introduced=moment(-100), accepted=PLACES)
+
+
+def test_accepted_places_are_neither_open_nor_gone() -> None:
+    result = judge(ACCEPTED)
+    assert result.state is State.ACCEPTED
+    assert result.steps[4] is Verdict.UNCLAIMED and result.steps[6] is Verdict.UNCLAIMED
+    assert result.summary[0] == "2 places are accepted for a while, not gone: app/a.py:3, app/b.py:5."
+
+
+def test_a_claimed_repair_of_accepted_places_is_neither_verified_nor_contradicted() -> None:
+    dossier = replace(ACCEPTED, versions=(version(STEP_4, open_places=PLACES),))
+    assert judge(dossier).steps[4] is Verdict.CLAIMED
+    assert "not gone" in found(dossier, "violations gone").evidence
+
+
+def test_what_stands_beside_accepted_places_contradicts_a_claimed_repair() -> None:
+    rest = replace(ACCEPTED, accepted=PLACES[:1], open_now=PLACES[1:])
+    dossier = replace(rest, versions=(version(STEP_4, open_places=PLACES),))
+    assert judge(dossier).state is State.OPEN
+    words = found(dossier, "violations gone").evidence
+    assert "app/b.py:5" in words and "app/a.py:3" not in words
+    assert judge(dossier).steps[4] is Verdict.CONTRADICTED

@@ -14,8 +14,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from audits import auditing, ingesting, remediation
+from audits import auditing, ingesting, remediation, waiving
 from audits.models import Audit, Covers, Repository, TestRun
+from audits.models.waiver import today
 from audits.remediation import Subject
 from ids.models import IDType, IssuedID
 from ssot_dash import tokens
@@ -120,6 +121,11 @@ def test_violations_come_in_pages(repository: Repository, ada: User, remedy: Rem
         after = value["next"]
     assert len(found) == len({item["fingerprint"] for item in found}) == 5
     assert get(client, "/repositories/remedy/violations?state=gone")["items"] == []
+    first = repository.violations.order_by("pk")[0]
+    waiving.accept(first, kind="risk", reason="for now", expires_on=today(), user=ada)
+    (waived,) = get(client, "/repositories/remedy/violations?state=waived")["items"]
+    assert (waived["id"], waived["is_open"], waived["waived_until"]) == (first.pk, True, today().isoformat())
+    assert len(get(client, "/repositories/remedy/violations")["items"]) == 4
     assert get(client, "/repositories/remedy/violations?rule=%00")["items"] == []
 
 

@@ -121,8 +121,8 @@ def test_page_needs_few_queries(
     boss: Client, story: Story, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(
-        7
-    ):  # session, user, repository, audits, what they missed, counts by rule, worst subjects
+        9
+    ):  # session, user, repository, audits, what they missed, by rule, waived, waivers to act on, worst subjects
         boss.get(story.url)
 
 
