@@ -6,7 +6,7 @@ from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 
-from audits import auditing, executing, ingesting, remediation, waiving
+from audits import auditing, executing, ingesting, pushing, remediation, waiving
 from audits.models import Audit, Repository, State, TestExecution, TestRun
 
 logger = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ def dispatch_due() -> None:
     steps = (
         auditing.reap,
         auditing.due,
+        pushing.due,
         executing.reap,
         executing.due,
         _dispatch_lapsed,
@@ -111,6 +112,13 @@ def _dispatch_evidence() -> None:
 def read_after_commit(run: TestRun) -> None:
     """Send the message for a received test run once its row is committed. Without a broker, the beat does it later."""
     transaction.on_commit(lambda: _deliver(read_test_run, run.pk))
+
+
+def pushed(repository: Repository) -> None:
+    """Audit what was pushed now, unless an audit is in flight: then the beat does it later."""
+    audit = pushing.request(repository)
+    if audit is not None:
+        dispatch_after_commit(audit)
 
 
 def execute_after_commit(execution: TestExecution) -> None:

@@ -3,6 +3,7 @@
 from audits.models.audit import IN_FLIGHT, Audit, AuditProblem, BlobFacts, Covers, State, Trigger
 from audits.models.execution import TestCommand, TestExecution
 from audits.models.history import Commit, Event, History
+from audits.models.hook import Push
 from audits.models.issue import (
     Issue,
     IssueNote,
@@ -35,6 +36,7 @@ __all__ = [
     "Lifespan",
     "Membership",
     "Priority",
+    "Push",
     "Repository",
     "Role",
     "SampleRemoval",

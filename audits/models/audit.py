@@ -24,6 +24,7 @@ class Trigger(models.TextChoices):
     SCHEDULE = "schedule", "by schedule"
     SAMPLE = "sample", "for the sample"
     FOLLOW_UP = "follow-up", "after new commits"
+    PUSH = "push", "after a push"
 
 
 class Covers(models.TextChoices):

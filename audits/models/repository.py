@@ -53,7 +53,8 @@ class Repository(models.Model):
 
     ``current_audit`` is the audit that the open violations reflect: of all successful audits the one whose commit is
     furthest along the branch, whatever the order in which audits arrived. ``next_audit_at`` is kept by the
-    dispatcher: to change a repository's schedule, save ``schedule`` and nothing else.
+    dispatcher: to change a repository's schedule, save ``schedule`` and nothing else. ``push_secret_number`` counts the
+    secrets of its push hook (``audits.pushing``); ``is_badge_public`` shows its badges to anybody.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -80,6 +81,8 @@ class Repository(models.Model):
         verbose_name="Private",
         help_text="Only its members know that it exists.",
     )
+    push_secret_number = models.PositiveIntegerField(default=0, db_default=0)
+    is_badge_public = models.BooleanField(default=False, db_default=False)
     is_sample = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     current_audit = models.ForeignKey(

@@ -11,6 +11,8 @@ from django.urls.resolvers import RegexPattern, RoutePattern
 
 # What may be asked for without signing in: where one signs in.
 OPEN = {"/login/", "/welcome/x/", "/admin/login/"}
+# What knows its callers by other means: signed messages of git servers, and badges where a repository shows them.
+FOR_STRANGERS = {"/hooks/x/", "/badges/x/x.svg"}
 SAMPLES = {"int": "1", "slug": "x", "str": "x", "path": "x", "uuid": "00000000-0000-0000-0000-000000000000"}
 
 
@@ -53,7 +55,15 @@ def test_program_without_a_token_is_refused(client: Client, path: str) -> None:
     assert statuses <= {401, 405}
 
 
-@pytest.mark.parametrize("path", [path for path in ALL if path not in OPEN and path not in FOR_PROGRAMS])
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", sorted(FOR_STRANGERS))
+def test_stranger_learns_nothing(client: Client, path: str) -> None:
+    statuses = {client.get(path).status_code, client.post(path).status_code}
+    assert 404 in statuses
+    assert statuses <= {404, 405}
+
+
+@pytest.mark.parametrize("path", [p for p in ALL if p not in {*OPEN, *FOR_STRANGERS, *FOR_PROGRAMS}])
 def test_stranger_is_sent_to_sign_in(client: Client, path: str) -> None:
     for answer in (client.get(path), client.post(path)):
         assert answer.status_code == 302, path
