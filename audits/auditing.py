@@ -20,7 +20,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audits import fetching, histories, recording, waiving
+from audits import fetching, histories, member_uses, recording, waiving
 from audits.engine import run as engine
 from audits.engine.findings import Progress, Report
 from audits.engine.git import Commit, GitError, GitRepository
@@ -336,7 +336,7 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
         policy_digest=digest,
         engine_version=engine.ENGINE_VERSION,
     ).first()
-    if earlier is not None:
+    if earlier is not None and member_uses.are_known(earlier, policy):
         with _success(claim, audit, timings, _shared_figures(earlier)):
             recording.record_repeat(audit, git.is_ancestor, tip.sha if tip else None)
             _take_over_waivers(audit, repository, policy)
@@ -346,6 +346,12 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
             git, commit, policy, PostgresFactsStore(), registry=registry, progress=pulse.show
         )
     timings.update(report.timings)
+    if earlier is not None:
+        with _success(claim, audit, timings, _shared_figures(earlier)):
+            recording.record_repeat(audit, git.is_ancestor, tip.sha if tip else None)
+            _take_over_waivers(audit, repository, policy)
+            member_uses.record(earlier, policy, report.uses)
+        return
     if len(report.findings) > settings.SSOT_MAX_FINDINGS:
         words = f"{len(report.findings):,} findings; the limit is {settings.SSOT_MAX_FINDINGS:,} (SSOT_MAX_FINDINGS)"
         raise AuditError("too-many-findings", words)
@@ -355,6 +361,7 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
             audit, report.findings, report.problems, git.is_ancestor, tip.sha if tip else None
         )
         _take_over_waivers(audit, repository, policy)
+        member_uses.record(audit, policy, report.uses)
 
 
 def _take_over_waivers(audit: Audit, begun_with: Repository, policy: Policy) -> None:

@@ -4,8 +4,13 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.urls import include, path
 
+from audits import member_uses
+from ids import usage
 from ssot_dash import api
 from ssot_dash.views import api_page, token_list, token_revoke, welcome
+
+# The registry can't know where code uses its types, and audits can tell.
+usage.register(member_uses.usage_of)
 
 urlpatterns = [
     path("", include("audits.urls")),

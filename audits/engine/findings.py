@@ -171,6 +171,21 @@ class Waived:
 STAGED = "staged"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Use:
+    """A place that names a member of a registered enum, or that defines it. ``value`` is the ID type's."""
+
+    value: str
+    path: str
+    line: int
+    column: int
+    scope: str
+    zone: Zone
+    enum: str
+    member: str
+    is_definition: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What one audit saw.
@@ -178,6 +193,7 @@ class Report:
     ``commit`` is the full object id, ``STAGED`` for what is staged; ``engine`` the engine's version, ``policy`` the
     digest of the policy. ``read`` counts Python files in the tree whose bytes were read, ``parsed`` those whose facts
     are known. ``waivers`` are those of the policy, as they stand on ``day``. ``timings`` are seconds by phase.
+    ``uses`` are those of the enums of ID types that the policy names.
     """
 
     commit: str
@@ -190,6 +206,7 @@ class Report:
     waivers: tuple[Waived, ...] = ()
     day: date | None = None
     timings: dict[str, float] = field(default_factory=dict, compare=False)
+    uses: tuple[Use, ...] = ()
 
     @cached_property
     def waived_by(self) -> dict[str, Waived]:

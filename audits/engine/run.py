@@ -22,6 +22,7 @@ from audits.engine.policy import Policy
 from audits.engine.registry import Registry
 from audits.engine.results import Result, decoded, encoded, key_of
 from audits.engine.rules import RULES, Rule
+from audits.engine.uses import uses
 from audits.engine.waivers import weigh
 
 # Changes whenever the same tree and policy could give another report.
@@ -93,6 +94,7 @@ def audit(
         waivers=weigh(policy, result.findings, day, rules=rules, is_partial=paths is not None),
         day=day,
         timings=clock.seconds,
+        uses=result.uses,
     )
 
 
@@ -177,12 +179,15 @@ class _Inspection:
                 except _BROKEN as error:
                     words = f"the rule {rule.name} failed: {type(error).__name__}: {error}"
                     problems.append(Problem("", ProblemKind.RULE_FAILED, words, rule.name))
+        with clock.phase("uses"):
+            found_uses = uses(codebase)
         return Result(
             findings=numbered(findings),
             problems=tuple(sorted([*listing.problems, *problems], key=lambda p: (p.path, p.kind, p.message))),
             read=len(listing.sources) - sum(1 for p in problems if p.kind in _UNREAD),
             parsed=sum(1 for f in facts.values() if f.error is None),
             absent=tuple(sorted({*listing.absent, *absent})),
+            uses=found_uses,
         )
 
 

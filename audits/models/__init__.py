@@ -12,6 +12,7 @@ from audits.models.issue import (
     Judgement,
     Priority,
 )
+from audits.models.registry import MemberUse, RegistryReading
 from audits.models.repository import Membership, Repository, Role, SampleRemoval, Schedule
 from audits.models.testrun import Test, TestReport, TestResult, TestRun
 from audits.models.tracker import Claim, Tracker, TrackerScan, TrackerVersion
@@ -34,9 +35,11 @@ __all__ = [
     "IssueSubject",
     "Judgement",
     "Lifespan",
+    "MemberUse",
     "Membership",
     "Priority",
     "Push",
+    "RegistryReading",
     "Repository",
     "Role",
     "SampleRemoval",
