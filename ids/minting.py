@@ -29,8 +29,8 @@ from django.db import (
     connections,
 )
 
-from ids import formats
-from ids.models import IDType, IssuedID
+from ids import formats, metrics
+from ids.models import IDType, IssuedID, Kind
 
 # A process starts with a small block, so that a short-lived one leaves a small gap, and doubles it with every lease, so
 # that a busy one seldom waits for a lease.
@@ -115,20 +115,30 @@ def generate(type_value: str, prefix: str | None = None, context: dict[str, Any]
     Raises a MintingError when the ID is refused, with nothing recorded. Warns with DeprecatedTypeWarning when the type
     is deprecated. The type must be committed, and the caller must not hold its row by ``select_for_update()``.
     """
-    id_type = _usable_type(type_value)
+    with metrics.measured(Kind.GENERATED) as call:
+        id_type = _known_type(type_value)
+        call.type_id = id_type.pk
+        _refuse_retired(id_type)
+        if id_type.status == IDType.Status.DEPRECATED:
+            warnings.warn(
+                f'The ID type "{id_type.value}" is deprecated.', DeprecatedTypeWarning, stacklevel=2
+            )
+        if prefix is not None:
+            try:
+                formats.check_prefix(prefix)
+            except formats.FormatError as error:
+                raise InvalidPrefix(error.message, error.limit) from error
+        stored_context = _serialised(context)
+        identifier = formats.StructuredId(
+            type=id_type.value,
+            counter=_leases.next_counter(id_type),
+            random=secrets.token_hex(4),
+            prefix=prefix,
+        )
+        text = formats.render(identifier)
+        _record(id_type, identifier, text, stored_context)
     if id_type.status == IDType.Status.DEPRECATED:
-        warnings.warn(f'The ID type "{id_type.value}" is deprecated.', DeprecatedTypeWarning, stacklevel=2)
-    if prefix is not None:
-        try:
-            formats.check_prefix(prefix)
-        except formats.FormatError as error:
-            raise InvalidPrefix(error.message, error.limit) from error
-    stored_context = _serialised(context)
-    identifier = formats.StructuredId(
-        type=id_type.value, counter=_leases.next_counter(id_type), random=secrets.token_hex(4), prefix=prefix
-    )
-    text = formats.render(identifier)
-    _record(id_type, identifier, text, stored_context)
+        metrics.count(Kind.DEPRECATED, id_type.pk)
     return text
 
 
@@ -143,15 +153,17 @@ def forget_leases() -> None:
 # --- what is asked for ------------------------------------------------------------------------------------------------
 
 
-def _usable_type(value: str) -> IDType:
+def _known_type(value: str) -> IDType:
     try:
         formats.check_type(value)
-        id_type = IDType.objects.only("id", "value", "status").get(value=value)
+        return IDType.objects.only("id", "value", "status").get(value=value)
     except (formats.FormatError, IDType.DoesNotExist) as error:
         raise _unknown(value) from error
+
+
+def _refuse_retired(id_type: IDType) -> None:
     if id_type.status == IDType.Status.RETIRED:
         raise RetiredType(f'The ID type "{id_type.value}" is retired: no more IDs of it are issued.')
-    return id_type
 
 
 def _unknown(value: object) -> UnknownType:

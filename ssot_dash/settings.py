@@ -210,6 +210,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},  # while all workers are busy, ticks must not pile up
     },
+    "purge-metrics": {
+        "task": "ids.tasks.purge_metrics",
+        "schedule": 1800.0,
+        "options": {"expires": 1800},
+    },
 }
 
 # --- Audits: every limit of the ledger and of fetching -------------------------------------------------------------
@@ -241,6 +246,12 @@ SSOT_FETCH_BYTES = env_int("SSOT_FETCH_BYTES", 2 * 1024**3)  # received, and of 
 # address space of the fetching process
 SSOT_FETCH_MEMORY_BYTES = env_int("SSOT_FETCH_MEMORY_BYTES", 4 * 1024**3)
 SSOT_FETCH_REFS = env_int("SSOT_FETCH_REFS", 20_000)  # branches and tags
+
+# --- Metrics: how often the counts of a process are written down, and for how long the sums are kept -----------------
+SSOT_METRICS_FLUSH_SECONDS = env_int("SSOT_METRICS_FLUSH_SECONDS", 1)  # 0: only where code asks for it
+SSOT_METRICS_MINUTE_DAYS = env_int("SSOT_METRICS_MINUTE_DAYS", 1)
+SSOT_METRICS_HOUR_DAYS = env_int("SSOT_METRICS_HOUR_DAYS", 31)
+SSOT_METRICS_DAY_DAYS = env_int("SSOT_METRICS_DAY_DAYS", 1100)
 
 LOGGING = {
     "version": 1,

@@ -19,3 +19,6 @@ STORAGES = {
 }
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_USE_FINDERS = True
+
+# Counts of use stay in memory until a test writes them: a thread would write into the middle of other tests.
+SSOT_METRICS_FLUSH_SECONDS = int(os.environ.get("SSOT_METRICS_FLUSH_SECONDS", "0"))

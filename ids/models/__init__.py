@@ -12,18 +12,24 @@ from ids.models.registry import (
     TypeChange,
     validate_type_value,
 )
+from ids.models.use import LATENCY_BOUNDS, NO_TYPE, Grain, Kind, TypeUse
 
 __all__ = [
     "CONTEXT_START_LENGTH",
+    "LATENCY_BOUNDS",
+    "NO_TYPE",
     "FieldChange",
+    "Grain",
     "IDCounter",
     "IDTally",
     "IDType",
     "IDTypeQuerySet",
     "IssuedID",
+    "Kind",
     "LegacyFormat",
     "LegacyHits",
     "TypeChange",
+    "TypeUse",
     "validate_pattern",
     "validate_type_value",
 ]

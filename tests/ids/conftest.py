@@ -7,7 +7,7 @@ import pytest
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import StateApps
 
-from ids import minting
+from ids import metrics, minting
 from ids.models import IDType
 
 CANONICAL: Any = import_module("ids.migrations.0002_canonical_types")
@@ -17,8 +17,10 @@ CANONICAL: Any = import_module("ids.migrations.0002_canonical_types")
 def no_leases_of_another_test() -> Iterator[None]:
     """Each test's database is new to this process, so what it leased before must not be handed out."""
     minting.forget_leases()
+    metrics.forget()
     yield
     minting.forget_leases()
+    metrics.forget()
 
 
 @pytest.fixture

@@ -452,7 +452,7 @@ def test_a_type_that_is_not_committed_yet_is_refused() -> None:
 def test_a_type_that_was_renamed_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     stale = IDType.objects.get(value="run")
     IDType.objects.filter(value="run").update(value="pass")
-    monkeypatch.setattr(minting, "_usable_type", lambda value: stale)
+    monkeypatch.setattr(minting, "_known_type", lambda value: stale)
     refused(minting.UnknownType, "run")
     assert not IDCounter.objects.exists()
 
