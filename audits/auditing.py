@@ -20,8 +20,10 @@ from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audits import fetching, histories, member_uses, recording, waiving
+from audits import discoveries, fetching, histories, member_uses, recording, waiving
 from audits.engine import run as engine
+from audits.engine.cache import MemoryFactsStore
+from audits.engine.duplicates import duplicates as find_duplicates
 from audits.engine.findings import Progress, Report
 from audits.engine.git import Commit, GitError, GitRepository
 from audits.engine.history import history as follow_commits
@@ -69,7 +71,8 @@ def request(
 ) -> tuple[Audit, bool]:
     """Queue an audit of a revision (empty: the tip of the repository's branch). Answers it, and whether it is new.
 
-    ``covers`` says whether it is about that commit, or about all commits up to it.
+    ``covers`` says whether it is about that commit, about all commits up to it, or about possible duplicates in
+    that commit.
 
     A repository has at most one audit in flight: while there is one, that one is the answer. The caller dispatches a
     new one after the commit; until then and if that fails, ``to_dispatch`` will name it. Raises ``LocationError`` for
@@ -325,6 +328,13 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
     commit = git.resolve(audit.rev) if audit.rev else tip or git.resolve(repository.branch)
     digest = policy.digest + (registry.digest if registry else "")
     _identify(claim, audit, commit, digest)
+    if audit.covers == Covers.DUPLICATES:
+        with _timed(timings, "compare"):
+            duplicates = find_duplicates(git, commit, policy, MemoryFactsStore(), progress=pulse.show)
+        pulse.show(Progress("Recording", duplicates.files, duplicates.files))
+        with _success(claim, audit, timings, {"files_read": duplicates.files}):
+            discoveries.record(audit, duplicates)
+        return
     if audit.covers == Covers.HISTORY:
         _follow(claim, audit, git, commit, policy, registry, pulse, timings)
         return

@@ -7,7 +7,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 
 from audits import auditing, executing, ingesting, pushing, remediation, waiving
-from audits.models import Audit, Repository, State, TestExecution, TestRun
+from audits.models import Audit, Covers, Repository, State, TestExecution, TestRun
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def run_audit(audit_id: int) -> None:
 
 def _evidence_of(audit_id: int) -> None:
     """A succeeded audit is evidence for its repository's issues."""
-    succeeded = Audit.objects.filter(pk=audit_id, state=State.SUCCEEDED)
+    succeeded = Audit.objects.filter(pk=audit_id, state=State.SUCCEEDED).exclude(covers=Covers.DUPLICATES)
     for repository_id in succeeded.values_list("repository", flat=True):
         evidence_arrived(repository_id)
 

@@ -1,6 +1,7 @@
 """The rows of the audit side, one file per noun."""
 
 from audits.models.audit import IN_FLIGHT, Audit, AuditProblem, BlobFacts, Covers, State, Trigger
+from audits.models.duplicates import DuplicateReport
 from audits.models.execution import TestCommand, TestExecution
 from audits.models.history import Commit, Event, History
 from audits.models.hook import Push
@@ -27,6 +28,7 @@ __all__ = [
     "Claim",
     "Commit",
     "Covers",
+    "DuplicateReport",
     "Event",
     "History",
     "Issue",

@@ -30,6 +30,7 @@ class Trigger(models.TextChoices):
 class Covers(models.TextChoices):
     COMMIT = "commit", "one commit"
     HISTORY = "history", "the whole history"
+    DUPLICATES = "duplicates", "possible duplicates"
 
 
 class Audit(models.Model):
@@ -40,7 +41,8 @@ class Audit(models.Model):
     with the same key, whose result this one shares. ``audited_parents`` are the commits that a succeeded audit's
     commit is compared with: its nearest ancestors that were audited too, whenever that was. While an audit waits for
     another attempt, ``error_message`` says why the last one ended. An audit that ``covers`` the history counts commits
-    instead of files while it follows them, and has no sightings.
+    instead of files while it follows them, and has no sightings; neither has one that covers possible duplicates,
+    which are no violations.
     """
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="audits")

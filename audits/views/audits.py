@@ -98,6 +98,8 @@ def audit_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     audit = access.get_of_visible(request, rows, pk=pk)
     if audit.covers == Covers.HISTORY and audit.state == State.SUCCEEDED:
         return redirect("audits:history", audit.repository.slug)
+    if audit.covers == Covers.DUPLICATES and audit.state == State.SUCCEEDED:
+        return redirect("audits:duplicate-list", audit.repository.slug)
     context: dict[str, Any] = {"audit": audit, "repository": audit.repository}
     if audit.state == State.SUCCEEDED:
         context |= _result(audit, request.GET.get("page"))
