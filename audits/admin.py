@@ -26,11 +26,19 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "open_violations",
     )
     list_filter = ("schedule", "is_sample")
-    list_select_related = ("current_audit",)
+    list_select_related = ("current_audit", "policy")
     search_fields = ("name", "location")
-    readonly_fields = ("slug", "is_sample", "current_audit", "next_audit_at", "created_at", "open_violations")
+    readonly_fields = (
+        "slug",
+        "is_sample",
+        "policy",
+        "current_audit",
+        "next_audit_at",
+        "created_at",
+        "open_violations",
+    )
     fieldsets = (
-        (None, {"fields": ("name", "location", "branch", "schedule", "policy", "is_private")}),
+        (None, {"fields": ("name", "location", "branch", "schedule", "is_private")}),
         ("Kept by the site", {"fields": readonly_fields}),
     )
 

@@ -16,19 +16,19 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
-from django.db.models import Q, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audits import discoveries, fetching, histories, member_uses, recording, waiving
+from audits import discoveries, fetching, histories, member_uses, policies, recording, waiving
 from audits.engine import run as engine
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.duplicates import duplicates as find_duplicates
 from audits.engine.findings import Progress, Report
 from audits.engine.git import Commit, GitError, GitRepository
 from audits.engine.history import history as follow_commits
-from audits.engine.policy import Policy, PolicyError, parse_policy
-from audits.engine.registry import RegisteredType, Registry
+from audits.engine.policy import Policy, PolicyError
+from audits.engine.registry import Registry
 from audits.facts_store import PostgresFactsStore
 from audits.leases import Claim, LeaseLostError, Pulse, claim_queued, give_back
 from audits.models import (
@@ -46,7 +46,6 @@ from audits.models import (
     Trigger,
 )
 from audits.models.history import Commit as CommitRow
-from ids.models import IDType
 
 logger = logging.getLogger(__name__)
 
@@ -100,11 +99,47 @@ def request(
                 raise
 
 
+def judge_anew(
+    repository: Repository, user: AbstractBaseUser | AnonymousUser | None = None
+) -> tuple[Audit, bool] | None:
+    """Request that the commit whose violations are shown is judged by the repository's present policy; None when no
+    commit was audited yet. Answers like ``request``.
+
+    A history that follows up by the former policy is stopped: it would be made anew. Any other audit in flight ends
+    first, and ``follow_up`` asks again.
+    """
+    if repository.current_audit_id is None:
+        return None
+    current = Audit.objects.get(pk=repository.current_audit_id)
+    following = Audit.objects.filter(
+        repository=repository, state__in=IN_FLIGHT, covers=Covers.HISTORY, trigger=Trigger.FOLLOW_UP
+    )
+    for audit in following:
+        cancel(audit)
+    return request(repository, current.commit_sha, trigger=Trigger.POLICY, user=user)
+
+
+def _awaiting_policy() -> QuerySet[Repository]:
+    """The repositories that have a policy by which no audit has begun, though there is one by another."""
+    begun = Audit.objects.filter(Q(covers=Covers.COMMIT), repository=OuterRef("pk")).filter(
+        Q(policy_version=OuterRef("policy"))
+        | Q(trigger=Trigger.POLICY, queued_at__gte=OuterRef("policy__created_at"))
+    )
+    return Repository.objects.filter(
+        ~Exists(begun), policy__isnull=False, current_audit__isnull=False
+    ).order_by("pk")
+
+
 def follow_up(audit_id: int) -> Audit | None:
-    """Request that a repository's history takes in the commits that an audit has just reached; None when it has
-    none, or all of them already.
+    """Request what comes after an audit has ended; None for nothing.
+
+    That is an audit by the policy that was saved meanwhile, or that the repository's history takes in the commits
+    that were just reached, or is judged by the policy that they were judged by.
     """
     audit = Audit.objects.select_related("repository__history").get(pk=audit_id)
+    if not audit.in_flight and _awaiting_policy().filter(pk=audit.repository_id).exists():
+        asked = judge_anew(audit.repository)
+        return asked[0] if asked is not None and asked[1] else None
     history = getattr(audit.repository, "history", None)
     if (audit.state, audit.covers) == (State.SUCCEEDED, Covers.HISTORY):
         if audit.repository.current_audit_id is not None:
@@ -117,7 +152,7 @@ def follow_up(audit_id: int) -> Audit | None:
         or history.stale_since is not None
         or (audit.state, audit.covers) != (State.SUCCEEDED, Covers.COMMIT)
         or audit.repository.current_audit_id != audit.pk
-        or history.head_sha == audit.commit_sha
+        or (history.head_sha, history.policy_digest) == (audit.commit_sha, audit.policy_digest)
     ):
         return None
     requested, is_new = request(audit.repository, trigger=Trigger.FOLLOW_UP, covers=Covers.HISTORY)
@@ -147,7 +182,7 @@ def remove(repository: Repository) -> None:
         Event.objects.filter(commit__repository=repository).delete()
         CommitRow.objects.filter(repository=repository).delete()
         History.objects.filter(repository=repository).delete()
-        locked.update(current_audit=None)
+        locked.update(current_audit=None, policy=None)
         repository.violations.all().delete()
         repository.audits.all().delete()
         locked.delete()
@@ -162,8 +197,8 @@ def remove(repository: Repository) -> None:
 
 
 def due() -> list[Audit]:
-    """Request the audits whose time has come, each slot once however many ask; missed slots become one. Answers the
-    new.
+    """Request the audits whose time has come, each slot once however many ask, and those that a saved policy still
+    waits for; missed slots become one. Answers the new.
     """
     _plan()
     requested = []
@@ -175,6 +210,9 @@ def due() -> list[Audit]:
             logger.exception("Repository %s: its audit could not be requested", repository.pk)
         else:
             requested += [audit] if audit else []
+    for repository in _awaiting_policy().exclude(audits__state__in=IN_FLIGHT):
+        asked = judge_anew(repository)
+        requested += [asked[0]] if asked is not None and asked[1] else []
     return requested
 
 
@@ -317,17 +355,19 @@ def _try_to_give_back(claim: Claim, reason: str) -> None:
 
 
 def _perform(claim: Claim, pulse: Pulse) -> None:
-    audit = Audit.objects.select_related("repository").get(pk=claim.audit_id)
+    audit = Audit.objects.select_related("repository__policy").get(pk=claim.audit_id)
     repository = audit.repository
+    claim.update(policy_version=repository.policy)
     timings: dict[str, float] = {}
     with _timed(timings, "fetch"):
         git = _open(repository, pulse)
-    policy = parse_policy(repository.policy)
-    registry = _registry() if policy.registry else None
     tip = _tip(git, repository.branch)
     commit = git.resolve(audit.rev) if audit.rev else tip or git.resolve(repository.branch)
+    _identify(claim, audit, commit)
+    policy = policies.policy_of(repository.policy, git, commit)
+    registry = policies.registry_for(policy)
     digest = policy.digest + (registry.digest if registry else "")
-    _identify(claim, audit, commit, digest)
+    _judge_by(claim, audit, digest)
     if audit.covers == Covers.DUPLICATES:
         with _timed(timings, "compare"):
             duplicates = find_duplicates(git, commit, policy, MemoryFactsStore(), progress=pulse.show)
@@ -461,25 +501,23 @@ def _tip(git: GitRepository, branch: str) -> Commit | None:
     return None
 
 
-def _registry() -> Registry:
-    """The site's own ID types, for the policies that name an enum of them."""
-    types = IDType.objects.order_by("value").values_list("value", "status")
-    return Registry(tuple(RegisteredType(value, status) for value, status in types))
-
-
-def _identify(claim: Claim, audit: Audit, commit: Commit, policy_digest: str) -> None:
-    """Say early which commit is looked at, and by what."""
+def _identify(claim: Claim, audit: Audit, commit: Commit) -> None:
+    """Say early which commit is looked at."""
     identity = {
         "commit_sha": commit.sha,
         "commit_time": commit.time,
         "commit_author": recording.clean(commit.author, 200),
         "commit_subject": recording.clean(commit.subject, 300),
-        "policy_digest": policy_digest,
-        "engine_version": engine.ENGINE_VERSION,
     }
     claim.update(**identity)
     for name, value in identity.items():
         setattr(audit, name, value)
+
+
+def _judge_by(claim: Claim, audit: Audit, policy_digest: str) -> None:
+    """Say by which policy and engine the commit is judged."""
+    audit.policy_digest, audit.engine_version = policy_digest, engine.ENGINE_VERSION
+    claim.update(policy_digest=policy_digest, engine_version=engine.ENGINE_VERSION)
 
 
 def _figures(report: Report) -> dict[str, object]:

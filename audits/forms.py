@@ -13,10 +13,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.utils.text import slugify
 
-from audits import executing, fetching
+from audits import executing, fetching, policies
 from audits.engine.git import GitError, GitRepository
-from audits.engine.policy import PolicyError, parse_policy
-from audits.models import Issue, IssueNote, Repository, TestCommand, Waiver
+from audits.engine.policy import MAX_POLICY_CHARACTERS, PolicyError, parse_policy
+from audits.models import Issue, IssueNote, PolicySource, Repository, TestCommand, Waiver
 from audits.models.waiver import today
 from audits.trackers import STEPS
 
@@ -36,7 +36,6 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             "tracker_pattern",
             "test_run_folder",
             "is_private",
-            "policy",
         )
         help_texts = {
             "name": "How this repository is called on these pages.",
@@ -48,8 +47,6 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             "test_run_folder": "A folder on the server with test reports, each in a subfolder that is named by the "
             "full id of its commit. It is looked through regularly. Empty: none.",
             "is_private": "Only its members, and who may see everything, know that it exists.",
-            "policy": "TOML, begins with version = 1; then source_roots, exclude, [zones] and [limits] as needed. "
-            "Empty: the default policy.",
         }
         error_messages = {
             "name": {
@@ -76,14 +73,6 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
                 attrs={"class": "form-control mono", "spellcheck": "false", "autocapitalize": "none"}
             ),
             "is_private": forms.CheckboxInput(attrs={"class": "form-check-input"}),
-            "policy": forms.Textarea(
-                attrs={
-                    "class": "form-control mono",
-                    "rows": 10,
-                    "spellcheck": "false",
-                    "autocapitalize": "none",
-                }
-            ),
         }
 
     def __init__(self, *args: Any, may_move: bool = True, **kwargs: Any) -> None:
@@ -126,16 +115,6 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             )
         return text
 
-    def clean_policy(self) -> str:
-        policy = str(self.cleaned_data["policy"])
-        try:
-            parse_policy(policy)
-        except PolicyError as error:
-            raise ValidationError(
-                "This policy can't be used: %(reason)s.", params={"reason": error}
-            ) from error
-        return policy
-
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         location, branch = cleaned.get("location", ""), cleaned.get("branch", "")
@@ -157,6 +136,38 @@ class RepositoryForm(forms.ModelForm):  # type: ignore[type-arg]
             self.instance.slug = _free_slug(self.cleaned_data["name"])
         saved: Repository = super().save(commit)
         return saved
+
+
+class PolicyForm(forms.Form):
+    """A new policy of a repository. ``text`` holds line ends as files have them; a policy that can't be used is an
+    error of ``text``, and ``error_line`` is the line where (0: none in particular)."""
+
+    source = forms.ChoiceField(choices=PolicySource.choices, initial=PolicySource.SITE, required=False)
+    text = forms.CharField(required=False, strip=False, max_length=2 * MAX_POLICY_CHARACTERS)
+    reason = forms.CharField(
+        max_length=300,
+        error_messages={"required": "Say why: it stays in the history of this policy."},
+    )
+    based_on = forms.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
+
+    error_line = 0
+
+    def clean_source(self) -> PolicySource:
+        return PolicySource(self.cleaned_data["source"] or PolicySource.SITE)
+
+    def clean_reason(self) -> str:
+        return " ".join(str(self.cleaned_data["reason"]).split())
+
+    def clean_text(self) -> str:
+        text = policies.as_lines(str(self.cleaned_data["text"]))
+        if self.cleaned_data.get("source") == PolicySource.TREE:
+            return ""
+        try:
+            parse_policy(text)
+        except PolicyError as error:
+            self.error_line = error.line
+            raise ValidationError("%(reason)s", params={"reason": _sentence(error)}) from error
+        return text
 
 
 class IssueForm(forms.Form):
@@ -397,7 +408,7 @@ class PasteForm(forms.Form):
         return cleaned
 
 
-def _sentence(error: GitError) -> str:
+def _sentence(error: Exception) -> str:
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."
 

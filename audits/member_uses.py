@@ -66,6 +66,7 @@ def usage_of(value: str, user: Any) -> Usage:
     """Where an ID type is used, in the repositories that a user may know of; three queries at most."""
     repositories = list(
         Repository.objects.visible_to(user)
+        .select_related("policy")
         .select_related("registry_reading__audit")
         .order_by("name")[:MOST_REPOSITORIES]
     )
@@ -147,6 +148,7 @@ def _open_violations(repositories: Iterable[Repository], value: str) -> dict[tup
 def _why_unseen(repository: Repository) -> str:
     if repository.current_audit_id is None:
         return "it was not audited yet"
-    if "[[registry]]" not in repository.policy:
+    policy = repository.policy
+    if policy is None or not (policy.is_in_tree or "[[registry]]" in policy.text):
         return "its policy names no enum of ID types"
     return "its last audit did not look for uses; the next one will"

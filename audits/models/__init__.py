@@ -13,6 +13,7 @@ from audits.models.issue import (
     Judgement,
     Priority,
 )
+from audits.models.policy import PolicySource, PolicyVersion
 from audits.models.registry import MemberUse, RegistryReading
 from audits.models.repository import Membership, Repository, Role, SampleRemoval, Schedule
 from audits.models.testrun import Test, TestReport, TestResult, TestRun
@@ -39,6 +40,8 @@ __all__ = [
     "Lifespan",
     "MemberUse",
     "Membership",
+    "PolicySource",
+    "PolicyVersion",
     "Priority",
     "Push",
     "RegistryReading",

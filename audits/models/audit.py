@@ -25,6 +25,7 @@ class Trigger(models.TextChoices):
     SAMPLE = "sample", "for the sample"
     FOLLOW_UP = "follow-up", "after new commits"
     PUSH = "push", "after a push"
+    POLICY = "policy", "for a new policy"
 
 
 class Covers(models.TextChoices):
@@ -39,7 +40,9 @@ class Audit(models.Model):
     States move by conditional UPDATE (queued -> running -> succeeded | failed | cancelled; the last three are final).
     ``lease_token`` fences writes: whoever lost the lease writes nothing more. ``same_as`` points to an earlier audit
     with the same key, whose result this one shares. ``audited_parents`` are the commits that a succeeded audit's
-    commit is compared with: its nearest ancestors that were audited too, whenever that was. While an audit waits for
+    commit is compared with: its nearest ancestors that were audited too, whenever that was. ``policy_version`` is the
+    repository's policy when the audit began (None: the default one, or one from before versions were kept), and
+    ``policy_digest`` what that came to. While an audit waits for
     another attempt, ``error_message`` says why the last one ended. An audit that ``covers`` the history counts commits
     instead of files while it follows them, and has no sightings; neither has one that covers possible duplicates,
     which are no violations.
@@ -78,6 +81,14 @@ class Audit(models.Model):
     commit_author = models.CharField(max_length=200, blank=True)
     commit_subject = models.CharField(max_length=300, blank=True)
     audited_parents = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    policy_version = models.ForeignKey(
+        "audits.PolicyVersion",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="audits",
+        db_index=False,  # the index ``audits_by_policy`` serves it
+    )
     policy_digest = models.CharField(max_length=64, blank=True)
     engine_version = models.CharField(max_length=32, blank=True)
     same_as = models.ForeignKey(
@@ -107,6 +118,11 @@ class Audit(models.Model):
         indexes = [
             models.Index(fields=["repository", "-id"], name="audits_of_repository"),
             models.Index(fields=["state"], condition=models.Q(state__in=IN_FLIGHT), name="audits_in_flight"),
+            models.Index(
+                fields=["policy_version"],
+                condition=models.Q(policy_version__isnull=False),
+                name="audits_by_policy",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -52,16 +52,19 @@ class Repository(models.Model):
     """A local path or an https URL, a branch, a policy and a schedule. A private one is visible to its members alone.
 
     ``current_audit`` is the audit that the open violations reflect: of all successful audits the one whose commit is
-    furthest along the branch, whatever the order in which audits arrived. ``next_audit_at`` is kept by the
-    dispatcher: to change a repository's schedule, save ``schedule`` and nothing else. ``push_secret_number`` counts the
-    secrets of its push hook (``audits.pushing``); ``is_badge_public`` shows its badges to anybody.
+    furthest along the branch, whatever the order in which audits arrived. ``policy`` is the version that audits go by
+    (None: the default policy); only ``policies`` changes it. ``next_audit_at`` is kept by the dispatcher: to change a
+    repository's schedule, save ``schedule`` and nothing else. ``push_secret_number`` counts the secrets of its push
+    hook (``audits.pushing``); ``is_badge_public`` shows its badges to anybody.
     """
 
     name = models.CharField(max_length=100, unique=True)
     slug = models.SlugField(max_length=100, unique=True)
     location = models.CharField(max_length=500, help_text="A local path, or an https URL.")
     branch = models.CharField(max_length=255, blank=True, help_text="Empty: the repository's default branch.")
-    policy = models.TextField(blank=True, help_text="TOML. Empty: the default policy.")
+    policy = models.ForeignKey(
+        "audits.PolicyVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     schedule = models.CharField(max_length=10, choices=Schedule.choices, default=Schedule.OFF)
     next_audit_at = models.DateTimeField(null=True, blank=True, db_index=True)
     tracker_pattern = models.CharField(

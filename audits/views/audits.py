@@ -94,7 +94,7 @@ class Change:
 
 @require_GET
 def audit_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    rows = Audit.objects.select_related("repository", "same_as", "requested_by")
+    rows = Audit.objects.select_related("repository", "same_as", "requested_by", "policy_version__repository")
     audit = access.get_of_visible(request, rows, pk=pk)
     if audit.covers == Covers.HISTORY and audit.state == State.SUCCEEDED:
         return redirect("audits:history", audit.repository.slug)

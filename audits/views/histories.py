@@ -1,6 +1,5 @@
 """The history of a repository: its trend, one commit of it, and where violations gather."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -23,6 +22,7 @@ from audits.engine.git import GitError, GitRepository
 from audits.engine.rules import RULES
 from audits.models import Commit, Covers, Event, History, Repository, Violation
 from audits.models.violation import counting
+from audits.views.differences import DiffLine, difference
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 from audits.views.trend import Drawing, Moment, draw
 
@@ -30,8 +30,6 @@ COMMITS_PER_PAGE = 40
 SHOWN_VIOLATIONS = 200
 SHOWN_FILES = 8
 TRIED_FILES = 60
-SHOWN_DIFF_LINES = 240
-MAX_LINE = 300
 SHOWN_SPOTS = 40
 SHOWN_SUBJECTS = 12
 PERIODS = {"": "All", "90": "90 days", "30": "30 days", "7": "7 days", "1": "1 day"}
@@ -224,14 +222,6 @@ def _row(commit: Commit, chosen: TrendFilter) -> CommitRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DiffLine:
-    """A line of a difference: "+", "-", " " or "@" for where it stands, and the text."""
-
-    sign: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class FileDiff:
     path: str
     lines: tuple[DiffLine, ...]
@@ -304,14 +294,8 @@ def _diff(git: GitRepository, old: str, new: str, path: str) -> FileDiff | None:
     before, after = _text(git, old, path), _text(git, new, path)
     if before == after:
         return None
-    lines: list[DiffLine] = []
-    for number, line in enumerate(difflib.unified_diff(before, after, lineterm="", n=3)):
-        if number < 2:  # the names of the file
-            continue
-        if len(lines) == SHOWN_DIFF_LINES:
-            return FileDiff(path, tuple(lines), is_cut=True)
-        lines.append(DiffLine(line[0], line[1 if line[0] != "@" else 0 :][:MAX_LINE]))
-    return FileDiff(path, tuple(lines), is_cut=False)
+    found = difference(before, after)
+    return FileDiff(path, found.lines, found.is_cut)
 
 
 def _text(git: GitRepository, commit: str, path: str) -> list[str]:

@@ -11,8 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
-from audits import access, members, waiving
-from audits.engine.policy import parse_policy
+from audits import access, members
 from audits.forms import RepositoryForm
 from audits.models import Audit, Covers, Repository, Role, Waiver
 from audits.views.figures import audit_rows, merged, open_by_rule, waived_in
@@ -26,7 +25,7 @@ WORST_SUBJECTS = 6
 
 @require_GET
 def repository_detail(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    rows = Repository.objects.select_related("current_audit__same_as")
+    rows = Repository.objects.select_related("current_audit__same_as", "policy")
     repository = access.get_repository(request, slug, rows=rows)
     audits = list(repository.audits.select_related("same_as")[:LATEST_AUDITS])
     response = render_page(
@@ -81,7 +80,6 @@ def _edit(request: HtmxHttpRequest, repository: Repository, done: str) -> HttpRe
         try:
             with transaction.atomic():
                 form.save()
-                waiving.take_over(repository.pk, parse_policy(repository.policy))
                 if saved is None and isinstance(request.user, User):
                     members.put(repository, request.user, Role.ADMIN)
         except IntegrityError:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from audits import policies
 from audits.models import Repository
 from tests.samples import commit_tree, init_repository
 
@@ -24,12 +25,17 @@ class Drifting(NamedTuple):
 
 @pytest.fixture
 def add_repository() -> AddRepository:
-    """Makes a row for the git repository at a path (or a URL); keyword arguments are further fields."""
+    """Makes a row for the git repository at a path (or a URL); ``policy`` is the text of one, further keyword arguments
+    are fields."""
     numbers = count(1)
 
-    def add(location: Path | str, **fields: object) -> Repository:
+    def add(location: Path | str, policy: str = "", **fields: object) -> Repository:
         name = f"repository-{next(numbers)}"
-        return Repository.objects.create(**{"name": name, "slug": name, "location": str(location), **fields})
+        repository = Repository.objects.create(
+            **{"name": name, "slug": name, "location": str(location), **fields}
+        )
+        policies.save(repository, policy)
+        return repository
 
     return add
 

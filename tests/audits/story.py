@@ -7,7 +7,7 @@ from pathlib import Path
 from django.db import transaction
 from django.utils import timezone
 
-from audits import recording
+from audits import policies, recording
 from audits.engine.findings import Report
 from audits.engine.git import Commit, GitRepository
 from audits.engine.policy import parse_policy
@@ -98,7 +98,8 @@ class Story:
 
 def tell(path: Path, chapters: list[Chapter]) -> Story:
     """The rows of the repository with all its commits audited; ``RUN`` is gone at the last one."""
-    repository = Repository.objects.create(name="Story", slug="story", location=str(path), policy=POLICY)
+    repository = Repository.objects.create(name="Story", slug="story", location=str(path))
+    policies.save(repository, POLICY)
     audits = [record(repository, chapter) for chapter in chapters]
     return Story(repository, audits)
 
@@ -120,6 +121,7 @@ def record(repository: Repository, chapter: Chapter) -> Audit:
         commit_time=commit.time,
         commit_author=commit.author,
         commit_subject=commit.subject,
+        policy_version=repository.policy,
         policy_digest=report.policy,
         engine_version=report.engine,
         files_read=report.read,

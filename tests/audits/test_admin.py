@@ -26,7 +26,7 @@ def audited(add_repository: AddRepository, drifting: Drifting) -> Repository:
 
 
 def changed(repository: Repository, **fields: str) -> dict[str, str]:
-    names = ("name", "location", "branch", "schedule", "policy")
+    names = ("name", "location", "branch", "schedule")
     return {name: str(getattr(repository, name)) for name in names} | fields
 
 

@@ -38,10 +38,7 @@ def change(path: Path, before: Audit) -> None:
 @pytest.fixture
 def repository(add_repository: AddRepository, path: Path) -> Repository:
     IDType.objects.get_or_create(value="user", defaults={"description": "A person."})
-    row = add_repository(path)
-    Repository.objects.filter(pk=row.pk).update(policy=POLICY)
-    row.refresh_from_db()
-    return row
+    return add_repository(path, policy=POLICY)
 
 
 @pytest.fixture
@@ -102,7 +99,7 @@ def test_who_was_not_looked_at_is_named_with_the_reason(
     assert "the next one will" in member_uses.usage_of("user", ada).unseen[0].reason
     audit(repository)  # of the same commit
     assert member_uses.usage_of("user", ada).count == 2
-    Repository.objects.update(policy="")
+    Repository.objects.update(policy=None)
     repository.refresh_from_db()
     audit(repository)
     assert "names no enum" in member_uses.usage_of("user", ada).unseen[0].reason

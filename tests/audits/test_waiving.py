@@ -170,7 +170,7 @@ def test_an_audit_takes_over_the_waivers_of_its_policy(
     assert audit.findings_count == 3 == repository.violations.waived().count()
     assert Waiver.objects.get().granted == 3
 
-    Repository.objects.update(policy="")
+    Repository.objects.update(policy=None)
     again, _ = auditing.request(repository, drifting.second)
     auditing.run(again.pk)
     assert repository.violations.counting().count() == 3, "the result is shared, the waiver is gone"

@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from audits.models import Audit, Repository, State
-from tests.audits.story import BEGAN, POLICY, Story
+from tests.audits.story import BEGAN, Story
 from tests.audits.views.conftest import SignIn, fragment
 from tests.samples import commit_tree, init_repository
 
@@ -146,7 +146,6 @@ def form(path: Path | str, **changes: str) -> dict[str, str]:
         "location": str(path),
         "branch": "",
         "schedule": "off",
-        "policy": "",
         **changes,
     }
 
@@ -183,9 +182,6 @@ def test_two_names_with_the_same_letters_get_two_addresses(sign_in: SignIn, git_
         ({"branch": "no-such-branch"}, "There is no commit, tag or branch"),
         ({"branch": "bad..name"}, "not a name that git allows"),
         ({"schedule": "yearly"}, "not one of the available choices"),
-        ({"policy": "version = 1\n[zonse]\n"}, "This policy can&#x27;t be used: line 2"),
-        ({"policy": "= nonsense"}, "not valid TOML"),
-        ({"policy": "a\0b"}, "Null characters are not allowed"),
     ],
 )
 def test_every_mistake_is_explained_and_nothing_is_saved(
@@ -223,7 +219,6 @@ def test_message_about_a_password_in_the_url_does_not_repeat_it_elsewhere(sign_i
 
 def test_edit_changes_fields_and_keeps_the_address(sign_in: SignIn, story: Story) -> None:
     client = sign_in("change_repository")
-    assert POLICY.splitlines()[0] in client.get(story.url + "edit/").content.decode()
     response = client.post(
         story.url + "edit/", form(story.repository.location, name="New name", schedule="daily")
     )
@@ -251,6 +246,6 @@ def test_cursor_is_where_something_is_to_be_corrected(sign_in: SignIn, git_path:
     focused = re.compile(r'name="(\w+)"[^>]* autofocus')
     assert focused.findall(client.get("/add-repository/").content.decode()) == ["name"]
     page = client.post(
-        "/add-repository/", form(git_path, branch="no-such-branch", policy="=")
+        "/add-repository/", form(git_path, branch="no-such-branch", schedule="yearly")
     ).content.decode()
     assert focused.findall(page) == ["branch"]

@@ -180,16 +180,8 @@ def test_saving_a_policy_takes_its_waivers_over(boss: Client, story: Story) -> N
         'version = 1\n[[waiver]]\nrule = "missing-member"\npath = "**"\nreason = "x"\nowner = "y"\n'
         f"expires = {(today() + DAY).isoformat()}\n"
     )
-    values = {
-        "name": "Story",
-        "location": story.repository.location,
-        "schedule": "off",
-        "policy": text,
-        "tracker_pattern": "",
-        "test_run_folder": "",
-        "branch": "",
-    }
-    assert boss.post(f"{story.url}edit/", values).status_code == 302
+    values = {"source": "site", "text": text, "reason": "A while", "based_on": "1"}
+    assert boss.post(f"{story.url}policy/", values).status_code == 302
     assert not story.repository.violations.counting().filter(rule="missing-member").exists()
     assert Waiver.objects.get().kind == Waiver.Kind.POLICY
 
