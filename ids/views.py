@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.core.paginator import Paginator
 from django.db.models import Count, F, OrderBy
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
@@ -16,9 +17,13 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 from django_htmx.middleware import HtmxDetails
 
-from ids import exports
+from ids import exports, figures
+from ids.charts import draw
+from ids.forecast import forecast
+from ids.formats import FORMATS
 from ids.forms import TypeFilterForm
-from ids.models import CONTEXT_START_LENGTH, IDType, IDTypeQuerySet
+from ids.models import CONTEXT_START_LENGTH, Grain, IDType, IDTypeQuerySet
+from ids.usage import usage_of
 
 TYPES_PER_PAGE: Final = 50
 LATEST_ISSUED: Final = 20
@@ -63,12 +68,26 @@ class StatusChoice:
     query: str
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a type's chart: what it counts, and the sum of what is drawn."""
+
+    kind: str
+    label: str
+    total: int
+    is_drawn: bool
+
+
+PERIODS: Final = {grain.label: grain for grain in (Grain.MINUTE, Grain.HOUR, Grain.DAY)}
+_LABELS: Final = {Grain.MINUTE: "%H:%M", Grain.HOUR: "%d %b, %H:%M", Grain.DAY: "%d %b %Y"}
+
 COLUMNS: Final = (
     Column("value", "Type", "value"),
     Column("status", "Status", "status"),
     Column("description", "Description"),
     Column("owner", "Owner", "owner"),
-    Column("format", "Format"),
+    Column("rate", "Issued a minute", "per_minute", is_number=True),
+    Column("today", "Today", "today", is_number=True),
     Column("issued", "IDs issued", "issued_total", is_number=True),
     Column("active", "IDs active", "active_total", is_number=True),
     Column("last", "Last issued", "last_issued_at", is_number=True),
@@ -89,10 +108,15 @@ def type_list(request: HtmxHttpRequest) -> HttpResponse:
         sort = DEFAULT_SORT
     found = IDType.objects.matching(given["q"]) if "q" in given else IDType.objects.all()
     types = found.filter(status=given["status"]) if "status" in given else found
-    pages = Paginator(types.with_figures().order_by(_ordering(sort), "value"), TYPES_PER_PAGE)
+    now = timezone.now()
+    listed = figures.with_rates(types.with_figures(), now)
+    pages = Paginator(listed.order_by(_ordering(sort), "value"), TYPES_PER_PAGE)
     page = pages.get_page(request.GET.get("page"))
+    minutes = figures.last_hour([id_type.pk for id_type in page], now)
     context = {
         "page": page,
+        "rows": [(id_type, minutes[id_type.pk]) for id_type in page],
+        "this_query": _query(given, page=str(page.number)),
         "given": given,
         "headings": [_heading(column, sort, given) for column in COLUMNS],
         "statuses": _status_choices(found, given),
@@ -100,6 +124,8 @@ def type_list(request: HtmxHttpRequest) -> HttpResponse:
         "next_query": _query(given, page=str(page.number + 1)),
         "may_add": _may(request, "ids.add_idtype"),
     }
+    if request.htmx.target == "idtype-rows":
+        return render(request, "ids/idtype_list.html#idtype-rows", context)
     if request.htmx.target != "idtype-table":
         return render(request, "ids/idtype_list.html", context)
     fragment = render(request, "ids/idtype_list.html#idtype-table", context)
@@ -108,19 +134,54 @@ def type_list(request: HtmxHttpRequest) -> HttpResponse:
 
 
 @require_GET
-def type_detail(request: HttpRequest, value: str) -> HttpResponse:
-    """One ID type: its figures, latest issued IDs and change history."""
-    id_type = get_object_or_404(IDType.objects.with_figures(), value=value)
-    context = {
+@vary_on_headers("HX-Request", "HX-Target")
+def type_detail(request: HtmxHttpRequest, value: str) -> HttpResponse:
+    """One ID type: its use over time, latest issued IDs, where code uses it, its forecast and change history."""
+    now = timezone.now()
+    id_type: Any = get_object_or_404(figures.with_rates(IDType.objects.with_figures(), now), value=value)
+    grain = PERIODS.get(request.GET.get("per", ""), Grain.MINUTE)
+    period = figures.period(id_type.pk, grain, now)
+    lines = _lines(period)
+    drawing = draw(period.lines, [f"{slot.starts_at:{_LABELS[grain]}}" for slot in period.slots])
+    context: dict[str, Any] = {
         "type": id_type,
         "latest": id_type.latest_issued(LATEST_ISSUED),
-        "changes": id_type.changes(LATEST_CHANGES),
         "latest_limit": LATEST_ISSUED,
         "context_start_length": CONTEXT_START_LENGTH,
+        "period": period,
+        "lines": lines,
+        "drawing": drawing,
+        "drawn": [(line, path) for line, path in zip(lines, drawing.paths, strict=True) if line.is_drawn],
+        "busy_slots": period.busy_slots,
+        "periods": [(name, f"?per={name}", choice == grain) for name, choice in PERIODS.items()],
+        "this_query": f"?per={grain.label}",
+    }
+    if request.htmx.target == "type-live":
+        return render(request, "ids/idtype_detail.html#type-live", context)
+    id_format = FORMATS[id_type.format]
+    context |= {
+        "changes": id_type.changes(LATEST_CHANGES),
         "changes_limit": LATEST_CHANGES,
         "may_change": _may(request, "ids.change_idtype"),
+        "table_slots": [
+            {"starts_at": slot.starts_at, "cells": list(zip(lines, slot.counts, strict=True))}
+            for slot in period.busy_slots
+        ],
+        "format": id_format,
+        "reading": id_format.reading(id_type.value),
+        "guesses": 2**id_format.random_bits,
+        "forecast": forecast(id_format, id_type.issued_total, figures.per_day(id_type.pk, now), now),
+        "usage": usage_of(id_type.value, request.user),
     }
     return render(request, "ids/idtype_detail.html", context)
+
+
+def _lines(period: figures.Period) -> list[Line]:
+    """What the legend lists: generated in any case, the others where there are any."""
+    return [
+        Line(kind.value, kind.label, total, any(line))
+        for kind, total, line in zip(figures.CHARTED, period.totals, period.lines, strict=True)
+    ]
 
 
 # The names under which the registry can be fetched as code: what comes after "registry." -> the export.

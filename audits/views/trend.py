@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ids.charts import STEPS, rounded_up
+
 WIDTH, HEIGHT = 960, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 28
 _COLUMNS = 420  # as many different places from left to right as an eye tells apart
-_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Drawing:
 
 def draw(moments: Sequence[Moment], *, by_time: bool, marks: int = 24) -> Drawing:
     """The drawing of commits in their order; at least one is needed."""
-    top = _rounded_up(max((max(moment.values, default=0) for moment in moments), default=0))
+    top = rounded_up(max((max(moment.values, default=0) for moment in moments), default=0))
     xs = _places(moments, by_time=by_time)
 
     def y(value: int) -> float:
@@ -65,18 +66,8 @@ def draw(moments: Sequence[Moment], *, by_time: bool, marks: int = 24) -> Drawin
         _path([(x, y(moment.values[line])) for x, moment in zip(xs, moments, strict=True)])
         for line in range(len(moments[0].values))
     )
-    rows = tuple(
-        Tick(LEFT, y(top * step // _STEPS), f"{top * step // _STEPS:,}") for step in range(_STEPS + 1)
-    )
+    rows = tuple(Tick(LEFT, y(top * step // STEPS), f"{top * step // STEPS:,}") for step in range(STEPS + 1))
     return Drawing(paths, _columns(moments, xs), rows, _marks(moments, xs, y, marks))
-
-
-def _rounded_up(value: int) -> int:
-    """A number that divides into four round steps."""
-    unit = 1
-    while unit * 10 * _STEPS < value:
-        unit *= 10
-    return next(step * unit for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * unit * _STEPS >= value) * _STEPS
 
 
 def _places(moments: Sequence[Moment], *, by_time: bool) -> list[float]:
@@ -113,7 +104,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _columns(moments: Sequence[Moment], xs: Sequence[float]) -> tuple[Tick, ...]:
-    wanted = dict.fromkeys(round(step * (len(moments) - 1) / _STEPS) for step in range(_STEPS + 1))
+    wanted = dict.fromkeys(round(step * (len(moments) - 1) / STEPS) for step in range(STEPS + 1))
     ticks: list[Tick] = []
     for index in wanted:
         if not ticks or xs[index] - ticks[-1].x > 90:

@@ -1,6 +1,7 @@
 """The pages of the registry: what they show, for how many queries, in which order, and to whom."""
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -8,9 +9,11 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from ids import minting
-from ids.models import IDCounter, IDType
+from ids import metrics, minting
+from ids.metrics import start_of
+from ids.models import Grain, IDCounter, IDType, TypeUse
 
 LIST = "/ids/"
 FRAGMENT = {"HX-Request": "true", "HX-Target": "idtype-table"}
@@ -32,10 +35,23 @@ def some_types(reader: Client) -> Client:
     IDCounter.objects.create(
         type=run, next_counter=9000, issued=1234, released=234, last_issued_at="2026-01-03T04:05Z"
     )
+    now = timezone.now()
+    for moment in (now, now - timedelta(minutes=1)):  # the clock may turn before the page is asked for
+        used(run, Grain.MINUTE, moment, 40)
+    used(run, Grain.DAY, now, 50)
+    used(IDType.objects.get(value="web-hook"), Grain.DAY, now, 51)
     IDCounter.objects.create(
         type=old, next_counter=9, issued=5, released=5, last_issued_at="2025-01-03T04:05Z"
     )
     return reader
+
+
+def used(
+    id_type: IDType, grain: Grain, moment: datetime, count: int, kind: str = "generated", **more: Any
+) -> None:
+    TypeUse.objects.create(
+        type=id_type, grain=grain, starts_at=start_of(grain, moment), kind=kind, count=count, **more
+    )
 
 
 def values(response: Any) -> list[str]:
@@ -70,12 +86,13 @@ def test_a_row_shows_the_figures(some_types: Client) -> None:
     assert "Deprecated" in row and "never" in row and "WEB_HOOK" in row
 
 
-def test_the_list_takes_five_queries_however_many_types_there_are(
+def test_the_list_takes_six_queries_however_many_types_there_are(
     reader: Client, django_assert_num_queries: Any
 ) -> None:
     IDType.objects.bulk_create(IDType(value=f"kind{n}", description="x") for n in range(120))
     for address in (LIST, LIST + "?q=kind&status=active&sort=-last&page=2"):
-        with django_assert_num_queries(5):  # session, user, count, types with figures, types by status
+        # session, user, count, types with figures and rates, their last hour, types by status
+        with django_assert_num_queries(6):
             reader.get(address)
 
 
@@ -100,6 +117,8 @@ def test_the_list_takes_five_queries_however_many_types_there_are(
         ("?sort=-active", ["run", "batch", "web-hook"]),
         ("?sort=-last", ["run", "batch", "web-hook"]),
         ("?sort=last", ["batch", "run", "web-hook"]),
+        ("?sort=-today", ["web-hook", "run", "batch"]),
+        ("?sort=-rate", ["run", "batch", "web-hook"]),
     ],
 )
 def test_filter_search_and_sort_come_from_the_url(
@@ -200,7 +219,7 @@ def test_an_empty_registry_says_what_it_is_for(reader: Client) -> None:
 # --- one type ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_type_page_shows_figures_ids_and_history_in_five_queries(
+def test_a_type_page_shows_figures_ids_and_history_in_ten_queries(
     registry: type[IDType], client: Client, django_assert_num_queries: Any
 ) -> None:
     client.force_login(User.objects.create_user("reader"))
@@ -208,7 +227,8 @@ def test_a_type_page_shows_figures_ids_and_history_in_five_queries(
     run = registry.objects.get(value="run")
     run.owner = "Agents <b>"
     run.save()
-    with django_assert_num_queries(5):  # session, user, type with figures, latest IDs, history
+    # session, user, type with figures and rates, the chart, latest IDs, history, the pace, three for its use in code
+    with django_assert_num_queries(10):
         page = client.get("/ids/run/")
     assert page.status_code == 200
     assert all(identifier in page.text for identifier in issued[5:])
@@ -242,6 +262,81 @@ def test_a_type_that_should_not_be_used_says_so(reader: Client, status: str, wor
 @pytest.mark.parametrize("value", ["nothing", "RUN", "run\x00", "run\n", "r%n", "\u0661", "x" * 500])
 def test_an_unknown_type_is_not_found(reader: Client, value: str) -> None:
     assert reader.get(f"/ids/{quote(value)}/").status_code == 404
+
+
+# --- live -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_rows_are_asked_for_again_without_touching_the_address(some_types: Client) -> None:
+    page = some_types.get(LIST + "?sort=-issued&status=active")
+    assert 'id="idtype-rows" hx-get="?status=active&amp;sort=-issued"' in page.text
+    rows = some_types.get(
+        LIST + "?sort=-issued&status=active", headers={"HX-Request": "true", "HX-Target": "idtype-rows"}
+    )
+    assert rows.text.lstrip().startswith('<tbody id="idtype-rows"') and values(rows) == ["run"]
+    assert "HX-Push-Url" not in rows
+
+
+def test_the_list_shows_what_each_type_does_now(some_types: Client) -> None:
+    text = some_types.get(LIST).text
+    row = text[text.index('href="/ids/run/"') :].partition("</tr>")[0]
+    assert 'class="spark"' in row and "Issued in the last hour: 80, at most 40 a minute" in row
+    assert '<td class="num" data-label="Today">50</td>' in row
+    assert re.search(r'class="rate" title="In the last 60 seconds">[4-8]\d<', row)
+
+
+def test_the_live_part_of_a_type_is_a_fragment_of_its_page(
+    registry: type[IDType], client: Client, django_assert_num_queries: Any
+) -> None:
+    client.force_login(User.objects.create_user("reader"))
+    issued = minting.generate("run")
+    metrics.flush()
+    address = "/ids/run/?per=hour"
+    whole = client.get(address).text
+    assert 'hx-get="?per=hour"' in whole and issued in whole
+    with django_assert_num_queries(5):  # session, user, type with figures and rates, the chart, latest IDs
+        part = client.get(address, headers={"HX-Request": "true", "HX-Target": "type-live"}).text
+    assert part.lstrip().startswith('<div id="type-live"') and "<html" not in part
+    assert issued in part and "Use per hour" in part and "Generated <strong>1</strong>" in part
+
+
+def test_a_type_says_what_was_rejected_and_how_long_generating_took(reader: Client) -> None:
+    run = IDType.objects.get(value="run")
+    now = timezone.now()
+    buckets = [0, 0, 0, 100, *[0] * 11]
+    used(run, Grain.HOUR, now, 100, seconds=0.04, buckets=buckets)
+    used(run, Grain.HOUR, now, 7, "rejected", reason="invalid-prefix")
+    text = reader.get("/ids/run/?per=hour").text
+    assert "<dt>p50</dt><dd>0.375 ms</dd>" in text and "<dt>p99</dt><dd>0.497 ms</dd>" in text
+    assert "<code>invalid-prefix</code></dt><dd>7</dd>" in text
+    assert '<title id="chart-title">Use of run per hour</title>' in text
+    assert "Generated: 100 in all. Rejected: 7 in all." in text
+    # the table behind the chart
+    table = text[text.index("numbers as a table") :].partition("</table>")[0]
+    assert table.count("<tr>") == 2 and 'data-label="Rejected">7<' in table
+
+
+@pytest.mark.parametrize("per", ["", "year", "%00", "60"])
+def test_another_step_than_there_is_counts_as_not_given(reader: Client, per: str) -> None:
+    assert "in the last 60 minutes" in reader.get(f"/ids/run/?per={per}").text
+
+
+@pytest.mark.parametrize(
+    ("id_format", "words"),
+    [
+        ("structured", ["<strong>No.</strong>", "one chance in 4.3 billion"]),
+        ("uuid4", ["122 random bits: 1 % is reached after 3.3 × 10^17 IDs", "Pace: 1.0 a day"]),
+        ("ulid", ["80 random bits behind the millisecond", "Not in practice"]),
+    ],
+)
+def test_a_type_says_whether_two_of_its_ids_can_be_the_same(
+    reader: Client, id_format: str, words: list[str]
+) -> None:
+    IDType.objects.filter(value="run").update(format=id_format)
+    run = IDType.objects.get(value="run")
+    used(run, Grain.DAY, timezone.now() - timedelta(days=20), 20)
+    text = reader.get("/ids/run/").text
+    assert all(word in text for word in words)
 
 
 # --- who may ----------------------------------------------------------------------------------------------------------
