@@ -33,6 +33,8 @@ _EDITOR = frozenset(
         "change_issue",
         "add_waiver",
         "change_waiver",
+        "add_waiver",
+        "change_waiver",
     )
 )
 # What a member's role allows in the repository. Everybody who sees a repository may read all of it and comment.
