@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET
+from django_htmx.http import HttpResponseClientRedirect
 
 from audits import access
 from audits.models import Audit, Covers, Lifespan, Repository, State
@@ -21,6 +22,8 @@ from audits.views.violation_filter import ViolationFilter
 AUDITS_PER_PAGE = 30
 PROBLEMS_PER_PAGE = 50
 SHOWN_CHANGES = 8
+# Where the result of an audit is shown that has no page of its own.
+RESULTS = {Covers.HISTORY: "audits:history", Covers.DUPLICATES: "audits:duplicate-list"}
 WHOLE_AUDIT = "audit"  # the phase that is the sum of the engine's phases, which are listed
 
 
@@ -96,10 +99,10 @@ class Change:
 def audit_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     rows = Audit.objects.select_related("repository", "same_as", "requested_by", "policy_version__repository")
     audit = access.get_of_visible(request, rows, pk=pk)
-    if audit.covers == Covers.HISTORY and audit.state == State.SUCCEEDED:
-        return redirect("audits:history", audit.repository.slug)
-    if audit.covers == Covers.DUPLICATES and audit.state == State.SUCCEEDED:
-        return redirect("audits:duplicate-list", audit.repository.slug)
+    if audit.state == State.SUCCEEDED and audit.covers in RESULTS:
+        page = reverse(RESULTS[Covers(audit.covers)], args=[audit.repository.slug])
+        # A panel that polls would follow a redirection and put the whole page into itself.
+        return HttpResponseClientRedirect(page) if request.htmx else redirect(page)
     context: dict[str, Any] = {"audit": audit, "repository": audit.repository}
     if audit.state == State.SUCCEEDED:
         context |= _result(audit, request.GET.get("page"))

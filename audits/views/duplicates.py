@@ -33,9 +33,14 @@ KINDS = {"class": "Classes", "function": "Functions", "method": "Methods and inn
 
 @require_POST
 def find(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    """Queue a search for possible duplicates at the branch's newest commit."""
+    """Queue a search for possible duplicates at ``rev`` (empty: the branch's newest commit)."""
     repository = access.get_repository(request, slug, "audits.add_audit")
-    audit, is_new = auditing.request(repository, user=request.user, covers=Covers.DUPLICATES)
+    rev = wanted_text(request.POST.get("rev"), 300)
+    try:
+        audit, is_new = auditing.request(repository, rev, user=request.user, covers=Covers.DUPLICATES)
+    except fetching.LocationError as error:
+        messages.error(request, str(error))
+        return redirect("audits:duplicate-list", slug)
     if is_new:
         tasks.dispatch_after_commit(audit)
     elif audit.covers != Covers.DUPLICATES:

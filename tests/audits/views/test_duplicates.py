@@ -10,7 +10,7 @@ from audits import auditing
 from audits.engine.policy import parse_policy
 from audits.models import Audit, Covers, DuplicateReport, Repository, State, Violation
 from tests.audits.conftest import AddRepository
-from tests.audits.views.conftest import SignIn
+from tests.audits.views.conftest import SignIn, fragment
 from tests.samples import commit_tree, init_repository
 
 BODY = """
@@ -144,3 +144,18 @@ def test_the_list_asks_the_database_a_few_times_only(
     viewer.get(url(searched))
     with django_assert_max_num_queries(10):
         viewer.get(url(searched))
+
+
+def test_a_panel_that_follows_the_search_leaves_for_its_result(searched: Repository, viewer: Client) -> None:
+    answer = viewer.get(f"/audits/{Audit.objects.get().pk}/", headers=fragment("audit-panel"))
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, url(searched))
+
+
+def test_a_search_can_be_about_any_commit(kitchen: Repository, boss: Client) -> None:
+    assert boss.post(url(kitchen, "find/"), {"rev": "--output=x"}).headers["Location"] == url(kitchen)
+    assert not Audit.objects.exists()
+    boss.post(url(kitchen, "find/"), {"rev": "main"})
+    audit = Audit.objects.get()
+    auditing.run(audit.pk)
+    audit.refresh_from_db()
+    assert (audit.rev, audit.state) == ("main", State.SUCCEEDED)
