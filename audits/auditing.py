@@ -20,7 +20,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audits import discoveries, fetching, histories, member_uses, policies, recording, waiving
+from audits import discoveries, fetching, histories, member_uses, policies, recording, scoring, waiving
 from audits.engine import run as engine
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.duplicates import duplicates as find_duplicates
@@ -389,7 +389,7 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
     if earlier is not None and member_uses.are_known(earlier, policy):
         with _success(claim, audit, timings, _shared_figures(earlier)):
             recording.record_repeat(audit, git.is_ancestor, tip.sha if tip else None)
-            _take_over_waivers(audit, repository, policy)
+            _take_over_policy(audit, repository, policy)
         return
     with _timed(timings, "audit"):
         report = engine.audit(
@@ -399,7 +399,7 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
     if earlier is not None:
         with _success(claim, audit, timings, _shared_figures(earlier)):
             recording.record_repeat(audit, git.is_ancestor, tip.sha if tip else None)
-            _take_over_waivers(audit, repository, policy)
+            _take_over_policy(audit, repository, policy)
             member_uses.record(earlier, policy, report.uses)
         return
     if len(report.findings) > settings.SSOT_MAX_FINDINGS:
@@ -410,18 +410,20 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
         recording.record_result(
             audit, report.findings, report.problems, git.is_ancestor, tip.sha if tip else None
         )
-        _take_over_waivers(audit, repository, policy)
+        _take_over_policy(audit, repository, policy)
         member_uses.record(audit, policy, report.uses)
 
 
-def _take_over_waivers(audit: Audit, begun_with: Repository, policy: Policy) -> None:
-    """The waivers of a repository are those of the policy that its current commit was audited with, unless somebody
-    saved another one meanwhile."""
+def _take_over_policy(audit: Audit, begun_with: Repository, policy: Policy) -> None:
+    """The waivers and canonical subjects of a repository are those of the policy that its current commit was audited
+    with, unless somebody saved another one meanwhile."""
     current = Repository.objects.filter(pk=audit.repository_id, current_audit__commit_sha=audit.commit_sha)
     if audit.repository.policy == begun_with.policy and current.exists():
         waiving.take_over(audit.repository_id, policy)
+        scoring.take_over(audit.repository_id, policy)
     else:
         waiving.settle(audit.repository_id)
+        scoring.renew(audit.repository_id)
 
 
 def _follow(
@@ -470,6 +472,7 @@ def _follow(
         renamed = histories.record(audit, changes, extends=extends)
         waiving.follow(audit.repository_id, renamed)
         waiving.settle(audit.repository_id)
+        scoring.renew(audit.repository_id)
 
 
 @contextmanager

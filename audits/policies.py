@@ -4,7 +4,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.db.models import Max
 
-from audits import waiving
+from audits import scoring, waiving
 from audits.engine.git import Commit, GitRepository
 from audits.engine.policy import MAX_POLICY_CHARACTERS, Policy, PolicyError, parse_policy
 from audits.engine.registry import RegisteredType, Registry
@@ -32,9 +32,9 @@ def save(
     """Give a repository a policy. Answers the version that it has then (None: still the default policy), and whether
     that is new; the policy that it has already makes no version.
 
-    Its waivers count at once; what it finds is known after the next audit. ``based_on`` is the number of the version
-    that was edited, 0 when there was none (None: whatever it is). Raises ``PolicyError`` for a text that is no policy
-    and ``StaleEditError``.
+    Its waivers and canonical subjects count at once; what it finds is known after the next audit. ``based_on`` is the
+    number of the version that was edited, 0 when there was none (None: whatever it is). Raises ``PolicyError`` for a
+    text that is no policy and ``StaleEditError``.
     """
     text = "" if source == PolicySource.TREE else as_lines(text)
     found = None if source == PolicySource.TREE else parse_policy(text)
@@ -58,6 +58,7 @@ def save(
         Repository.objects.filter(pk=repository.pk).update(policy=version)
         if found is not None:
             waiving.take_over(repository.pk, found)
+            scoring.take_over(repository.pk, found)
     repository.policy = version
     return version, True
 

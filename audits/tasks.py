@@ -6,7 +6,7 @@ from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 
-from audits import auditing, executing, ingesting, pushing, remediation, waiving
+from audits import auditing, executing, ingesting, pushing, remediation, scoring, waiving
 from audits.models import Audit, Covers, Repository, State, TestExecution, TestRun
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ def dispatch_due() -> None:
 def _dispatch_lapsed() -> None:
     """What was accepted until a day that has passed is open again, and verdicts say so."""
     for repository_id in waiving.lapsed():
+        scoring.renew(repository_id)
         evidence_arrived(repository_id)
 
 

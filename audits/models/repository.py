@@ -87,6 +87,10 @@ class Repository(models.Model):
     push_secret_number = models.PositiveIntegerField(default=0, db_default=0)
     is_badge_public = models.BooleanField(default=False, db_default=False)
     is_sample = models.BooleanField(default=False)
+    canonical = models.JSONField(
+        default=dict, blank=True, help_text="What the policy declares, see audits.scoring."
+    )
+    score = models.JSONField(default=dict, blank=True, help_text="{subjects: number, clean: {zone: number}}")
     created_at = models.DateTimeField(auto_now_add=True)
     current_audit = models.ForeignKey(
         "audits.Audit", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 from audits.models import Audit, Repository, Waiver
 from audits.views.figures import AuditRow, Tally, audit_rows, merged, open_by_repository, waived_by_repository
 from audits.views.pages import HtmxHttpRequest, render_page
+from audits.views.scores import ZoneScore, zone_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class RepositoryRow:
     latest: AuditRow | None
     waived: int
     waivers_wanting: int
+    score: ZoneScore | None  # of production code
 
 
 def repository_rows(user: Any) -> list[RepositoryRow]:
@@ -45,6 +47,7 @@ def repository_rows(user: Any) -> list[RepositoryRow]:
             latest_rows.get(repository.pk),
             waived.get(repository.pk, 0),
             wanting.get(repository.pk, 0),
+            next(iter(zone_scores(repository)), None),
         )
         for repository in repositories
     ]

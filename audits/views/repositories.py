@@ -16,6 +16,7 @@ from audits.forms import RepositoryForm
 from audits.models import Audit, Covers, Repository, Role, Waiver
 from audits.views.figures import audit_rows, merged, open_by_rule, waived_in
 from audits.views.pages import HtmxHttpRequest, render_page
+from audits.views.scores import zone_scores
 from audits.views.violation_filter import ViolationFilter
 from audits.views.violations import groups_of
 
@@ -54,6 +55,7 @@ def _context(repository: Repository, audits: list[Audit]) -> dict[str, Any]:
         "rules": rules,
         "total": merged(row.tally for row in rules),
         "waived": waived_in(repository),
+        "scores": zone_scores(repository),
         "waivers_wanting": Waiver.objects.wanting().filter(repository=repository).count(),
         "subjects": groups_of(worst, rows, {}, {}),
         "violations_url": reverse("audits:violation-list", args=[repository.slug]),

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET
 from audits import access, fetching, remediation, waiving
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
+from audits.mainline import reached
 from audits.models import Audit, Commit, Covers, Event, Lifespan, Repository, Violation
 from audits.models.violation import counting
 from audits.remediation import Subject
@@ -214,7 +215,7 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         "code": _code(source, violation.path, violation.line),
         "definition": _definition(source, violation),
         "seen_at": seen_at,
-        "events": [(event, source.reached_main(event.commit)) for event in events],
+        "events": _with_arrival(violation.repository, events),
         "gone_by": events[-1].commit if events and events[-1].kind == Event.Kind.GONE else None,
         "lifespans": lifespans,
         "gone_in": _gone_in(violation, lifespans),
@@ -225,6 +226,24 @@ def violation_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         ).query(),
     }
     return render_page(request, "audits/violation_detail.html", context)
+
+
+def _with_arrival(repository: Repository, events: list[Event]) -> list[tuple[Event, Commit | None]]:
+    """Each event with the commit by which one of a side branch came to the branch's own line; None for those that
+    happened there, or never came. Two queries for any number of them, none without side branches."""
+    aside = [event.commit for event in events if not event.commit.on_main]
+    if not aside:
+        return [(event, None) for event in events]
+    commits = Commit.objects.filter(
+        repository=repository, position__gte=min(commit.position for commit in aside)
+    ).order_by("position")
+    line = reached(commits.values_list("sha", "parents", "on_main"))
+    wanted = {line[commit.sha] for commit in aside if commit.sha in line}
+    known = {commit.sha: commit for commit in Commit.objects.filter(repository=repository, sha__in=wanted)}
+    return [
+        (event, None if event.commit.on_main else known.get(line.get(event.commit.sha, "")))
+        for event in events
+    ]
 
 
 def _new_issue_url(violation: Violation) -> str:
@@ -265,26 +284,6 @@ class _Source:
             self._git = GitRepository(fetching.path_of(repository))
         except GitError as error:
             self.why_not = f"The code can't be shown: {error}."
-
-    def reached_main(self, commit: Commit) -> Commit | None:
-        """The commit by which one of a side branch came to the branch's own line; None for one that stands there.
-
-        The line is searched by halves: once a commit of it has the other among its ancestors, all later ones do.
-        """
-        if commit.on_main or self._git is None:
-            return None
-        main = Commit.objects.filter(
-            repository=commit.repository_id, on_main=True, position__gt=commit.position
-        )
-        line = list(main.order_by("position").values_list("sha", flat=True))
-        low, high = 0, len(line)
-        while low < high:
-            middle = (low + high) // 2
-            if self._git.is_ancestor(commit.sha, line[middle]):
-                high = middle
-            else:
-                low = middle + 1
-        return main.filter(sha=line[low]).first() if low < len(line) else None
 
     def read(self, path: str) -> bytes | None:
         return self._git.read(self._commit, path) if self._git else None

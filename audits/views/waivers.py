@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audits import access, remediation, tasks, waiving
+from audits import access, remediation, scoring, tasks, waiving
 from audits.forms import AcceptForm
 from audits.models import Repository, Violation, Waiver
 from audits.views.pages import HtmxHttpRequest, render_page
@@ -137,5 +137,6 @@ def waiver_end(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 
 
 def _judge_anew(repository_id: int) -> None:
+    scoring.renew(repository_id)
     remediation.arrived(repository_id)
     tasks.keep_up_after_commit(repository_id)

@@ -7,13 +7,18 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from audits import waiving
+from audits import scoring, waiving
 from audits.engine.policy import parse_policy
 from audits.models import Violation, Waiver
 from audits.models.waiver import today
 from tests.audits.story import Story
 from tests.browser.conftest import LOOKS, Look, OpenPage
 from tests.browser.test_accessibility import complaints
+
+POLICY = (
+    'version = 1\n[[unique]]\nsymbol = "app.core.some_long_package_name.managers.UserExecutionEngineManager"\n'
+    '[[forbidden]]\nsymbol = "os.environ"\n'
+)
 
 
 def the_day_passes() -> None:
@@ -72,6 +77,7 @@ def test_axe_finds_nothing_and_nothing_overflows(
         f"expires = {today() - timedelta(days=1)}\ncount = 7\n"
     )
     waiving.take_over(story.repository.pk, parse_policy(text))
+    scoring.take_over(story.repository.pk, parse_policy(POLICY))
     page = open_page(look, administrator)
     found = []
     for path in (
@@ -79,6 +85,7 @@ def test_axe_finds_nothing_and_nothing_overflows(
         f"/violations/{violation.pk}/accept/",
         f"{story.url}waivers/",
         f"{story.url}violations/?state=waived&view=places",
+        f"{story.url}canonical-subjects/",
         story.url,
         "/",
     ):

@@ -7,7 +7,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from audits import auditing
-from audits.models import Audit, Commit, Covers, History, State, Violation
+from audits.models import Audit, Commit, Covers, Event, History, State, Violation
 from audits.views.trend import Moment, draw
 from tests.audits.conftest import AddRepository, Drifting
 from tests.audits.story import Story
@@ -73,6 +73,30 @@ def test_a_violation_says_which_commits_began_and_ended_it(
     assert "Introduced</strong>" in page and f"commits/{drifting.second}/" in page
     assert "Gone</strong>" in page and f"commits/{drifting.third}/" in page
     assert "Audit the whole history" not in page
+
+
+def test_how_events_of_side_branches_came_to_the_branch_costs_the_same_for_many(
+    told: tuple[History, Drifting], viewer: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    violation = Violation.objects.get(member="THREAD")
+    commits = list(Commit.objects.filter(repository=violation.repository).order_by("position"))
+    last = commits[-1]
+    last.position = 100
+    last.save()
+    for number in range(10):
+        side = Commit.objects.create(
+            repository=violation.repository,
+            sha=f"{number:040x}",
+            position=10 + number,
+            time=last.time,
+            parents=[f"{number - 1:040x}"] if number else [],
+        )
+        kind = Event.Kind.GONE if number % 2 else Event.Kind.INTRODUCED
+        Event.objects.create(violation=violation, commit=side, kind=kind)
+    Commit.objects.filter(pk=last.pk).update(parents=[*last.parents, f"{9:040x}"])
+    with django_assert_max_num_queries(13):
+        page = viewer.get(violation.get_absolute_url()).content.decode()
+    assert page.count("reached the branch with") == 10
 
 
 def test_hot_spots_lead_from_folder_to_file(told: tuple[History, Drifting], viewer: Client) -> None:
