@@ -1,385 +1,208 @@
-"""The only writer of issued IDs.
+"""The service of IDs for this process: generate here; register and release by ``ids.registering``.
 
-Uniqueness comes from PostgreSQL. A process leases a block of counters of a type by one committed UPDATE of the type's
-counter row, on a connection of its own, and hands the block out from memory. So a rollback of the caller, a crash or a
-kill loses counters, which leaves a gap, and never brings one back, which would be a duplicate. The random part of an ID
-only makes it hard to guess.
+An ID is unique by its counter, which ``ids.leasing`` gives to nobody else, or by the random bits of its format. The
+record of it is written in the caller's transaction: what is rolled back was never issued, and never will be again.
 
-Safe over threads (one lock per type), forks (a child forgets what its parent leased), processes, hosts and crashes.
+What is refused raises a MintingError, with nothing recorded. Batches are all or nothing, and the error names the row.
 """
 
-import json
-import math
-import os
 import secrets
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import closing
-from difflib import get_close_matches
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from django.db import (
-    DEFAULT_DB_ALIAS,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    connection,
-    connections,
+from django.db import transaction
+
+from ids import generators, known, leasing, metrics, records
+from ids.known import KnownType
+from ids.leasing import Health, Repair, health, repair
+from ids.models import IDType, Kind
+from ids.refusals import (
+    AlreadyIssued,
+    AlreadyReleased,
+    CounterBehind,
+    CountersExhausted,
+    DeprecatedTypeWarning,
+    InvalidContext,
+    InvalidCount,
+    InvalidID,
+    InvalidOwner,
+    InvalidPrefix,
+    InvalidReport,
+    LeaseUnavailable,
+    MintingError,
+    NotIssued,
+    NotOwner,
+    NotTracked,
+    RetiredType,
+    UnknownLease,
+    UnknownParent,
+    UnknownType,
+    UnsafeDatabase,
+)
+from ids.registering import (
+    Registration,
+    record_use,
+    register,
+    register_many,
+    release,
+    release_many,
+    release_owner,
 )
 
-from ids import formats, metrics
-from ids.models import IDType, IssuedID, Kind
-
-# A process starts with a small block, so that a short-lived one leaves a small gap, and doubles it with every lease, so
-# that a busy one seldom waits for a lease.
-FIRST_BLOCK: Final = 8
-LARGEST_BLOCK: Final = 1024
-
-CONTEXT_MAX_BYTES: Final = 16 * 1024
-CONTEXT_MAX_DEPTH: Final = 32
-
-LEASE_LOCK_TIMEOUT_MS: Final = 5_000
-
-
-class MintingError(Exception):
-    """An ID was refused. ``code`` is stable and names why; ``limit`` is the bound that was passed, if there is one."""
-
-    code = "minting-error"
-
-    def __init__(self, message: str, limit: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.limit = limit
-
-
-class UnknownType(MintingError):
-    """The registry has no such type. The message names the nearest one."""
-
-    code = "unknown-type"
-
-
-class RetiredType(MintingError):
-    """The type is retired: its issued IDs stay valid, and no new ones are issued."""
-
-    code = "retired-type"
-
-
-class InvalidPrefix(MintingError):
-    """The prefix is outside the grammar of the type's format."""
-
-    code = "invalid-prefix"
+__all__ = [
+    "AlreadyIssued",
+    "AlreadyReleased",
+    "CounterBehind",
+    "CountersExhausted",
+    "DeprecatedTypeWarning",
+    "Health",
+    "InvalidContext",
+    "InvalidCount",
+    "InvalidID",
+    "InvalidOwner",
+    "InvalidPrefix",
+    "InvalidReport",
+    "LeaseUnavailable",
+    "MintingError",
+    "NotIssued",
+    "NotOwner",
+    "NotTracked",
+    "Registration",
+    "RelatedIDs",
+    "Repair",
+    "RetiredType",
+    "UnknownLease",
+    "UnknownParent",
+    "UnknownType",
+    "UnsafeDatabase",
+    "forget_leases",
+    "generate",
+    "generate_many",
+    "generate_related",
+    "health",
+    "record_use",
+    "register",
+    "register_many",
+    "release",
+    "release_many",
+    "release_owner",
+    "repair",
+]
 
 
-class InvalidContext(MintingError):
-    """The context is not a JSON object that PostgreSQL can hold, or it is too large or too deep."""
-
-    code = "invalid-context"
+forget_leases = leasing.forget
 
 
-class UnsafeDatabase(MintingError):
-    """``synchronous_commit`` is off: a crash could take a committed lease back, and its counters would come twice."""
+class RelatedIDs(NamedTuple):
+    """The IDs of one user's call: a thread, a run inside it, and a request inside that."""
 
-    code = "unsafe-database"
-
-
-class CounterBehind(MintingError):
-    """The type's counter is not above its issued IDs, as after a partial restore: the next IDs would be duplicates."""
-
-    code = "counter-behind"
+    thread: str
+    run: str
+    request: str
 
 
-class CountersExhausted(MintingError):
-    """The type has no counter left below the largest that the format can hold."""
-
-    code = "counters-exhausted"
+# --- generate ---------------------------------------------------------------------------------------------------------
 
 
-class LeaseUnavailable(MintingError):
-    """The database could not lease counters now; nothing was issued. Trying again later is safe."""
-
-    code = "lease-unavailable"
-
-
-class DeprecatedTypeWarning(UserWarning):
-    """An ID of a deprecated type was issued."""
-
-
-def generate(type_value: str, prefix: str | None = None, context: dict[str, Any] | None = None) -> str:
+def generate(
+    type_value: str,
+    prefix: str | None = None,
+    context: dict[str, Any] | None = None,
+    *,
+    owner: str = "",
+    issuer: str = "",
+    parent: str | None = None,
+) -> str:
     """Issues one ID and records it in the caller's transaction.
 
-    ``context`` is a JSON object of at most 16 kB that is kept with the ID. Outside a transaction the record is
-    committed when this returns; inside one, a rollback takes the record back and the ID is never issued again.
+    ``context`` is a JSON object of at most 16 kB that is kept with the ID; ``owner`` says whose it is, ``issuer`` who
+    asked for it, ``parent`` which recorded ID it is inside of. Outside a transaction the record is committed when this
+    returns; inside one, a rollback takes the record back and the ID is never issued again.
 
     Raises a MintingError when the ID is refused, with nothing recorded. Warns with DeprecatedTypeWarning when the type
     is deprecated. The type must be committed, and the caller must not hold its row by ``select_for_update()``.
     """
     with metrics.measured(Kind.GENERATED) as call:
-        id_type = _known_type(type_value)
-        call.type_id = id_type.pk
-        _refuse_retired(id_type)
-        if id_type.status == IDType.Status.DEPRECATED:
-            warnings.warn(
-                f'The ID type "{id_type.value}" is deprecated.', DeprecatedTypeWarning, stacklevel=2
-            )
-        if prefix is not None:
-            try:
-                formats.check_prefix(prefix)
-            except formats.FormatError as error:
-                raise InvalidPrefix(error.message, error.limit) from error
-        stored_context = _serialised(context)
-        identifier = formats.StructuredId(
-            type=id_type.value,
-            counter=_leases.next_counter(id_type),
-            random=secrets.token_hex(4),
-            prefix=prefix,
-        )
-        text = formats.render(identifier)
-        _record(id_type, identifier, text, stored_context)
-    if id_type.status == IDType.Status.DEPRECATED:
-        metrics.count(Kind.DEPRECATED, id_type.pk)
+        while True:
+            kind = known.named(type_value)
+            call.type_id = kind.pk
+            kind = known.usable(kind)
+            known.check_prefix(kind, prefix)
+            stored = records.checked(context, owner, issuer, parent)
+            counter = leasing.next_counter(kind) if kind.is_counted else None
+            text = _text(kind, counter, prefix)
+            if records.record(kind, text, counter, prefix, stored):
+                break
+            known.forget(kind.value)  # it was edited meanwhile
+    _count_deprecated(kind, 1)
     return text
 
 
-def forget_leases() -> None:
-    """Drops the blocks that this process leased, so that the next ID of each type starts with a new lease.
+def generate_many(
+    type_value: str,
+    count: int,
+    prefix: str | None = None,
+    context: dict[str, Any] | None = None,
+    *,
+    owner: str = "",
+    issuer: str = "",
+    parent: str | None = None,
+) -> list[str]:
+    """Issues ``count`` IDs of one type, at most 10,000: all of them, in one transaction, or none.
 
-    Needed after a fork, where it runs by itself, and after the database behind the process was restored or replaced.
+    The counters of a batch follow one another. Everything else is as with ``generate``, and the same for all of them.
     """
-    _leases.forget()
+    with metrics.measured(Kind.GENERATED) as call:
+        leasing.check_count(count, records.LARGEST_BATCH)
+        call.number = count
+        while True:
+            kind = known.named(type_value)
+            call.type_id = kind.pk
+            kind = known.usable(kind)
+            known.check_prefix(kind, prefix)
+            stored = records.checked(context, owner, issuer, parent)
+            if kind.is_counted:
+                counters: Sequence[int | None] = leasing.counters(kind, count)
+                texts = _structured_texts(kind, counters, prefix)
+            else:
+                counters = [None] * count
+                texts = [str(generators.new(kind.format, kind.value)) for _ in range(count)]
+            if records.record_many(kind, texts, counters, prefix, stored):
+                break
+            known.forget(kind.value)  # it was edited meanwhile
+    _count_deprecated(kind, count)
+    return texts
 
 
-# --- what is asked for ------------------------------------------------------------------------------------------------
+def generate_related(
+    context: dict[str, Any] | None = None, *, owner: str = "", issuer: str = "", thread: str | None = None
+) -> RelatedIDs:
+    """A run and a request inside it, in a new thread or a given one: all three, in one transaction, or none."""
+    with transaction.atomic():
+        if thread is None:
+            thread = generate("thread", context=context, owner=owner, issuer=issuer)
+        run = generate("run", context=context, owner=owner, issuer=issuer, parent=thread)
+        request = generate("request", context=context, owner=owner, issuer=issuer, parent=run)
+    return RelatedIDs(thread, run, request)
 
 
-def _known_type(value: str) -> IDType:
-    try:
-        formats.check_type(value)
-        return IDType.objects.only("id", "value", "status").get(value=value)
-    except (formats.FormatError, IDType.DoesNotExist) as error:
-        raise _unknown(value) from error
+def _count_deprecated(kind: KnownType, number: int) -> None:
+    if kind.status == IDType.Status.DEPRECATED:
+        metrics.count(Kind.DEPRECATED, kind.pk, number)
 
 
-def _refuse_retired(id_type: IDType) -> None:
-    if id_type.status == IDType.Status.RETIRED:
-        raise RetiredType(f'The ID type "{id_type.value}" is retired: no more IDs of it are issued.')
+def _text(kind: KnownType, counter: int | None, prefix: str | None) -> str:
+    """The text of a new ID. What goes in was checked, so nothing is checked again."""
+    if counter is None:
+        return str(generators.new(kind.format, kind.value))
+    body = f"{kind.value}_{counter}_{secrets.token_hex(4)}"
+    return body if prefix is None else f"{prefix}_{body}"
 
 
-def _unknown(value: object) -> UnknownType:
-    message = f"The registry has no ID type {formats.shown(value)}."
-    if isinstance(value, str):
-        known = IDType.objects.values_list("value", flat=True)
-        wanted = value[: 2 * formats.TYPE_MAX_LENGTH].lower().replace("_", "-")
-        nearest = get_close_matches(wanted, known, n=1)
-        message += f' Did you mean "{nearest[0]}"?' if nearest else ""
-    return UnknownType(message)
-
-
-def _serialised(context: dict[str, Any] | None) -> str:
-    """The context as compact JSON. Raises InvalidContext."""
-    if context is None:
-        return "{}"
-    if not isinstance(context, dict):
-        raise InvalidContext(f"The context is a JSON object, not {type(context).__name__}.")
-    _check_context(context)
-    try:
-        text = json.dumps(context, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        size = len(text.encode())
-    except (
-        ValueError,
-        TypeError,
-    ) as error:  # a lone surrogate, an integer of more digits than Python converts
-        raise InvalidContext(f"The context can't be stored as JSON: {error}.") from error
-    if size > CONTEXT_MAX_BYTES:
-        raise InvalidContext(
-            f"The context has {size} bytes as JSON; {CONTEXT_MAX_BYTES} are allowed.", CONTEXT_MAX_BYTES
-        )
-    return text
-
-
-def _check_context(context: dict[str, Any]) -> None:
-    """Looks at every value without recursion; stops early where a context is deep, huge or refers to itself."""
-    pending: list[tuple[object, int]] = [(context, 1)]
-    looked_at = 0
-    while pending:
-        value, depth = pending.pop()
-        looked_at += 1
-        # each value needs a byte of its own at least
-        if looked_at > CONTEXT_MAX_BYTES:
-            raise InvalidContext(
-                f"The context has more than {CONTEXT_MAX_BYTES} bytes as JSON.", CONTEXT_MAX_BYTES
-            )
-        if isinstance(value, dict | list | tuple):
-            if depth > CONTEXT_MAX_DEPTH:
-                raise InvalidContext(
-                    f"The context is nested more than {CONTEXT_MAX_DEPTH} levels deep.", CONTEXT_MAX_DEPTH
-                )
-            looked_at += len(value)
-            if isinstance(value, dict):
-                for key in value:
-                    if not isinstance(key, str):
-                        raise InvalidContext(f"A key of the context is {type(key).__name__}, not text.")
-                    _check_text(key)
-            children = value.values() if isinstance(value, dict) else value
-            pending.extend((child, depth + 1) for child in children)
-        elif isinstance(value, str):
-            _check_text(value)
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                raise InvalidContext(f"The context holds {value}, which JSON has no number for.")
-        elif value is not None and not isinstance(value, bool | int):
-            raise InvalidContext(
-                f"The context holds a value of type {type(value).__name__}, which is not JSON."
-            )
-
-
-def _check_text(text: str) -> None:
-    if "\x00" in text:
-        raise InvalidContext("The context holds a NUL character, which PostgreSQL can't store.")
-
-
-# --- counters ---------------------------------------------------------------------------------------------------------
-
-
-class _Block:
-    """What this process may still hand out of one type's counters."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.size = 0
-        # One iterator, replaced as a whole: a signal between two statements can lose counters, but never repeat one.
-        self.counters: Iterator[int] = iter(())
-
-
-class _Leases:
-    """The blocks of this process, by the type's primary key."""
-
-    def __init__(self) -> None:
-        self.forget()
-
-    def forget(self) -> None:
-        self._lock = threading.Lock()  # a new one, because a fork may copy a lock that another thread holds
-        self._blocks: dict[int, _Block] = {}
-
-    def next_counter(self, id_type: IDType) -> int:
-        with self._lock:
-            block = self._blocks.setdefault(id_type.pk, _Block())
-        with block.lock:
-            counter = next(block.counters, None)
-            if counter is None:
-                size = min(max(2 * block.size, FIRST_BLOCK), LARGEST_BLOCK)
-                start = _lease(id_type, size)
-                block.counters, block.size = iter(range(start, start + size)), size
-                counter = next(block.counters)
-            return counter
-
-
-_leases = _Leases()
-os.register_at_fork(after_in_child=forget_leases)
-
-# The type is looked at again, and held against deletion and a new value until the lease is committed: an ID must not
-# carry a value that its type no longer has. KEY SHARE lets all other edits of the row pass.
-_LEASE = """
-INSERT INTO ids_idcounter AS held (type_id, next_counter, issued, released, leased_at)
-SELECT id, 1 + %(size)s, 0, 0, statement_timestamp()
-  FROM ids_idtype WHERE id = %(type)s AND value = %(value)s FOR KEY SHARE
-ON CONFLICT (type_id) DO UPDATE
-   SET next_counter = held.next_counter + %(size)s, leased_at = excluded.leased_at
-RETURNING next_counter - %(size)s, current_setting('synchronous_commit')
-"""
-
-_HIGHEST_ISSUED = "SELECT max(counter) FROM ids_issuedid WHERE type_id = %(type)s"
-
-# After _LEASE, whose row lock keeps two folds of one type apart.
-_FOLD = """
-WITH gone AS (
-    DELETE FROM ids_idtally WHERE type_id = %(type)s RETURNING issued, released, last_issued_at
-), total AS (
-    SELECT sum(issued) AS issued, sum(released) AS released, max(last_issued_at) AS last_issued_at FROM gone
-)
-UPDATE ids_idcounter AS held
-   SET issued = held.issued + total.issued,
-       released = held.released + total.released,
-       last_issued_at = greatest(held.last_issued_at, total.last_issued_at)
-  FROM total
- WHERE held.type_id = %(type)s AND total.issued IS NOT NULL
-"""
-
-
-def _lease(id_type: IDType, size: int) -> int:
-    """Advances the type's counter by ``size`` for good and returns the first counter of the block.
-
-    A connection of its own, for as long as one short transaction: whatever the caller's transaction does, this is
-    committed before any counter of the block is used.
-    """
-    values: dict[str, int | str] = {"type": id_type.pk, "value": id_type.value, "size": size}
-    try:
-        with closing(connections[DEFAULT_DB_ALIAS].copy()) as own:
-            own.set_autocommit(False)
-            with own.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = {LEASE_LOCK_TIMEOUT_MS}")
-                cursor.execute(_LEASE, values)
-                row = cursor.fetchone()
-                if row is None:
-                    raise UnknownType(
-                        f'The ID type "{id_type.value}" was removed, renamed or is not committed yet.'
-                    )
-                start, synchronous_commit = row
-                if synchronous_commit == "off":
-                    raise UnsafeDatabase(
-                        "No IDs are issued while PostgreSQL's synchronous_commit is off: "
-                        "after a crash the same counters would be issued again."
-                    )
-                cursor.execute(_HIGHEST_ISSUED, values)
-                (highest,) = cursor.fetchone()
-                if highest is not None and highest >= start:
-                    raise _behind(id_type, f"it would issue {start} next, and {highest} was issued already")
-                cursor.execute(_FOLD, values)
-            own.commit()
-    except DataError as error:
-        raise CountersExhausted(
-            f'The ID type "{id_type.value}" has no {size} counters left below {formats.COUNTER_MAX}.',
-            formats.COUNTER_MAX,
-        ) from error
-    except (OperationalError, InterfaceError) as error:
-        raise LeaseUnavailable(
-            f'No counters of the ID type "{id_type.value}" could be leased now, so no ID was issued: {error}'
-        ) from error
-    return int(start)
-
-
-def _behind(id_type: IDType, detail: str) -> CounterBehind:
-    return CounterBehind(
-        f'The counter of the ID type "{id_type.value}" is behind its issued IDs: {detail}. '
-        "Was the database restored in part? Set the counter above the highest issued ID."
-    )
-
-
-# --- the record -------------------------------------------------------------------------------------------------------
-
-# One statement, so that the ID and its tally are recorded together even where the caller has no transaction.
-_RECORD = """
-WITH tally AS (
-    INSERT INTO ids_idtally (type_id, issued, last_issued_at) VALUES (%(type)s, 1, statement_timestamp())
-)
-INSERT INTO ids_issuedid (id, type_id, counter, prefix, context, issued_at, state)
-VALUES (%(id)s, %(type)s, %(counter)s, %(prefix)s, %(context)s::jsonb, statement_timestamp(), %(state)s)
-"""
-
-
-def _record(id_type: IDType, identifier: formats.StructuredId, text: str, context: str) -> None:
-    values: dict[str, int | str] = {
-        "id": text,
-        "type": id_type.pk,
-        "counter": identifier.counter,
-        "prefix": identifier.prefix or "",
-        "context": context,
-        "state": IssuedID.State.ISSUED,
-    }
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(_RECORD, values)
-    except IntegrityError as error:
-        forget_leases()  # what is left of the block can't be trusted either
-        raise _behind(id_type, f"{identifier.counter} was issued already") from error
+def _structured_texts(kind: KnownType, counters: Iterable[int | None], prefix: str | None) -> list[str]:
+    counters = list(counters)
+    head = kind.value if prefix is None else f"{prefix}_{kind.value}"
+    randoms = secrets.token_hex(4 * len(counters))
+    return [
+        f"{head}_{counter}_{randoms[8 * place : 8 * place + 8]}" for place, counter in enumerate(counters)
+    ]

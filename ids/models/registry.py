@@ -22,6 +22,7 @@ from simple_history.models import HistoricalRecords
 from ids import exports, formats
 
 CONTEXT_START_LENGTH = 120
+OWNER_MAX_LENGTH = 100
 RETENTION_MAX_DAYS = 36_500
 
 
@@ -292,7 +293,11 @@ class IDTally(models.Model):
 
 
 class IssuedID(models.Model):
-    """An ID that was handed out. Only IDs of a counted format have a ``counter``; the others are unique by themselves.
+    """An ID that was handed out here, or registered.
+
+    Only IDs of a counted format that were issued here have a ``counter``; the others are unique by themselves.
+    ``owner`` is whose the ID is, compared whole; ``issuer`` is who asked for it (``token:CI`` for example). ``parent``
+    is the ID that this one is inside of, as a run is in a thread.
 
     No foreign key constraint on the type: it would halve the rate of bulk writes, and the counter row already keeps
     the type. ``(type, counter)`` is unique, so that the database refuses a counter that comes twice, whatever its
@@ -313,6 +318,17 @@ class IssuedID(models.Model):
     context = models.JSONField(default=dict, blank=True)
     issued_at = models.DateTimeField(db_default=Now())
     state = models.CharField(max_length=10, choices=State.choices, default=State.ISSUED)
+    owner = models.CharField(max_length=OWNER_MAX_LENGTH, blank=True, default="", db_default="")
+    issuer = models.CharField(max_length=OWNER_MAX_LENGTH, blank=True, default="", db_default="")
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="children",
+    )
+    released_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = "issued ID"
@@ -323,7 +339,14 @@ class IssuedID(models.Model):
                 name="issuedid_state_known", condition=Q(state__in=["issued", "registered", "released"])
             ),
         ]
-        indexes = [models.Index("type", F("issued_at").desc(), name="issuedid_latest_of_type")]
+        indexes = [
+            models.Index("type", F("issued_at").desc(), name="issuedid_latest_of_type"),
+            # partial: an ID without an owner or a parent costs them nothing
+            models.Index(
+                "owner", "id", name="issuedid_active_of_owner", condition=~Q(owner="") & ~Q(state="released")
+            ),
+            models.Index("parent", "id", name="issuedid_children", condition=Q(parent__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return self.id

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ids import formats, minting
+from ids import contexts, formats, known, leasing, minting
 from ids.minting import generate
 from ids.models import IDCounter, IDTally, IDType, IssuedID
 
@@ -65,15 +65,15 @@ def test_a_type_made_a_moment_ago_works_at_once() -> None:
 
 
 def test_blocks_grow_with_use_and_no_counter_is_skipped_in_one_process() -> None:
-    total = minting.FIRST_BLOCK * 7
+    total = leasing.FIRST_BLOCK * 7
     assert counters([generate("run") for _ in range(total)]) == list(range(1, total + 1))
     # 8 + 16 + 32: the third block is used up exactly
     assert IDCounter.objects.get(type__value="run").next_counter == total + 1
 
 
-def test_an_id_costs_two_queries_of_the_caller_when_no_lease_is_due(django_assert_num_queries: Any) -> None:
+def test_an_id_costs_one_query_of_the_caller_when_no_lease_is_due(django_assert_num_queries: Any) -> None:
     generate("run")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         generate("run")
 
 
@@ -331,7 +331,7 @@ def wide_and_deep() -> dict[str, Any]:
         ({"a": ["\ud800"]}, "surrogate"),
         ({"\udfff": 1}, "surrogate"),
         ({"a": 10**5000}, "digits"),
-        ({"a": "x" * minting.CONTEXT_MAX_BYTES}, "16384 are allowed"),
+        ({"a": "x" * contexts.CONTEXT_MAX_BYTES}, "16384 are allowed"),
         ({"a": "\N{EURO SIGN}" * 6000}, "16384 are allowed"),
         ({"a": "x" * 1_000_000}, "16384 are allowed"),
         ({"a": [0] * 1_000_000}, "more than 16384 bytes"),
@@ -352,9 +352,9 @@ def test_a_context_that_cannot_be_kept_is_refused(context: Any, problem: str) ->
 
 def test_a_context_at_its_limits_is_kept() -> None:
     frame = len('{"a":""}')
-    largest = {"a": "x" * (minting.CONTEXT_MAX_BYTES - frame)}
+    largest = {"a": "x" * (contexts.CONTEXT_MAX_BYTES - frame)}
     assert IssuedID.objects.get(pk=generate("run", context=largest)).context == largest
-    deepest = nested(minting.CONTEXT_MAX_DEPTH - 1)
+    deepest = nested(contexts.CONTEXT_MAX_DEPTH - 1)
     assert IssuedID.objects.get(pk=generate("run", context=deepest)).context == deepest
 
 
@@ -411,7 +411,7 @@ def test_a_counter_that_was_issued_by_somebody_else_is_refused_by_the_database()
         generate("run")
     assert recorded() == {first, taken.pk}
     # the rest of that block is not trusted, and the next lease starts above the intruder
-    assert formats.parse(generate("run")).counter == 1 + minting.FIRST_BLOCK
+    assert formats.parse(generate("run")).counter == 1 + leasing.FIRST_BLOCK
 
 
 def test_a_type_without_counters_left_is_refused() -> None:
@@ -426,7 +426,7 @@ def test_a_type_without_counters_left_is_refused() -> None:
 def test_a_caller_that_locks_the_type_gets_an_error_and_does_not_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(minting, "LEASE_LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr(leasing, "LOCK_TIMEOUT_MS", 50)
 
     @transaction.atomic
     def caller() -> None:
@@ -450,9 +450,9 @@ def test_a_type_that_is_not_committed_yet_is_refused() -> None:
 
 
 def test_a_type_that_was_renamed_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    stale = IDType.objects.get(value="run")
+    stale = known.named("run")
     IDType.objects.filter(value="run").update(value="pass")
-    monkeypatch.setattr(minting, "_known_type", lambda value: stale)
+    monkeypatch.setattr(known, "named", lambda value: stale)
     refused(minting.UnknownType, "run")
     assert not IDCounter.objects.exists()
 
@@ -472,7 +472,7 @@ def test_an_edit_of_the_type_and_a_lease_do_not_wait_for_each_other() -> None:
 
 
 def test_leases_fold_the_tallies_and_the_figures_stay_exact() -> None:
-    total = minting.FIRST_BLOCK * 3 + 2  # two blocks whole, and two IDs of a third
+    total = leasing.FIRST_BLOCK * 3 + 2  # two blocks whole, and two IDs of a third
     identifiers = [generate("run") for _ in range(total)]
     assert IDTally.objects.count() == 2
     assert IDCounter.objects.get(type__value="run").issued == total - 2
@@ -519,5 +519,5 @@ def test_a_second_process_starts_with_a_block_of_its_own(child_environment: dict
         timeout=120,
         check=True,
     )
-    assert formats.parse(other.stdout.strip()).counter == 1 + minting.FIRST_BLOCK
+    assert formats.parse(other.stdout.strip()).counter == 1 + leasing.FIRST_BLOCK
     assert formats.parse(generate("run")).counter == 2

@@ -1,0 +1,462 @@
+"""What the registry knows of an ID: lookups, three named checks, every part in words. Writes nothing but legacy hits.
+
+A text can be well formed, well formed *as an ID of a type*, and issued here and not released. Those are three
+questions, so there are three answers, each with a reason.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from django.db.models import F, Q
+
+from ids import client, contexts, formats, known, leasing, legacy, metrics
+from ids.models import IDType, IssuedID, Kind
+from ids.refusals import InvalidID, NotIssued, UnknownType
+
+MOST_LISTED: Final = 1_000
+MOST_CHECKED: Final = 10_000
+MOST_EXPLAINED: Final = 100
+_CHILDREN_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Yes or no, and why."""
+
+    holds: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What is true of a text. ``type`` is the type that it says, or the registry knows, if any.
+
+    ``is_format``: it is in one of the formats, or in a legacy format before its sunset. ``is_type``: it is that *and*
+    an ID of the type that was asked for (or of some type of the registry, where none was). ``is_issued``: the registry
+    has it, and it was not released. ``state`` is ``issued``, ``registered``, ``released``, ``leased`` (in a client's
+    block and genuine, not reported as used yet) or ``unknown``.
+    """
+
+    id: str
+    type: str | None
+    format: str | None
+    state: str
+    is_format: Answer
+    is_type: Answer
+    is_issued: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an ID: its name, its text and what it says."""
+
+    name: str
+    text: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An ID in words. ``record`` is what the registry has of it, ``children`` the first IDs inside of it."""
+
+    validation: Validation
+    parts: tuple[Part, ...]
+    record: IssuedID | None
+    children: tuple[str, ...]
+    closest: str | None
+
+    @property
+    def says(self) -> str:
+        """The whole explanation as one text."""
+        checks = (self.validation.is_format, self.validation.is_type, self.validation.is_issued)
+        lines = [part.says for part in self.parts] + [answer.says for answer in checks]
+        if self.closest:
+            lines.append(f"It comes closest to {self.closest}.")
+        return " ".join(lines)
+
+
+def look_up(text: str) -> IssuedID:
+    """The record of an ID, with its ``type``. Raises NotIssued."""
+    row = _recorded([text]).get(text) if _may_be_known(text) else None
+    if row is None:
+        metrics.count(Kind.REJECTED, None, reason=NotIssued.code)
+        raise NotIssued(f"The registry has no ID {formats.shown(text)}.")
+    metrics.count(Kind.LOOKED_UP, row.type_id)
+    return row
+
+
+def check_format(text: str) -> Answer:
+    """Whether a text is in one of the formats, whatever the type."""
+    return validate(text).is_format
+
+
+def check_type(text: str, type_value: str) -> Answer:
+    """Whether a text is an ID of a type, whether or not it was issued. Raises UnknownType."""
+    return validate(text, type_value).is_type
+
+
+def check_issued(text: str, type_value: str | None = None) -> Answer:
+    """Whether an ID was issued or registered here, of that type if one is given, and not released."""
+    validation = validate(text, type_value)
+    if type_value is not None and validation.is_issued.holds and not validation.is_type.holds:
+        return validation.is_type
+    return validation.is_issued
+
+
+def validate(text: str, type_value: str | None = None) -> Validation:
+    """All three answers about a text. Raises UnknownType for a type that the registry doesn't have."""
+    return validate_many([text], type_value)[0]
+
+
+def validate_many(texts: Sequence[str], type_value: str | None = None) -> list[Validation]:
+    """The same of many, at most 10,000, in a bounded number of queries."""
+    leasing.check_count(len(texts), MOST_CHECKED, "number of IDs")
+    if type_value is not None:
+        known.named(type_value)
+    rows = _recorded([text for text in texts if _may_be_known(text)])
+    types = {value: pk for pk, value in IDType.objects.values_list("pk", "value")}
+    shapes = legacy.Shapes()
+    found = [_validated(text, type_value, rows, types, shapes) for text in texts]
+    shapes.count()
+    for value, number in Counter(answer.type for answer in found).items():
+        metrics.count(Kind.VALIDATED, types.get(value) if value else None, number)
+    return found
+
+
+def explain(text: str) -> Explanation:
+    """Every part of an ID in words, and what the registry knows of it; of any text, and never an error."""
+    validation = validate(text)
+    row = _recorded([text]).get(text) if _may_be_known(text) else None
+    children: tuple[str, ...] = ()
+    if row is not None:
+        inside = IssuedID.objects.filter(parent_id=text).order_by("id").values_list("id", flat=True)
+        children = tuple(inside[:_CHILDREN_SHOWN])
+    return Explanation(validation, _parts(text), row, children, _closest(text, validation))
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+class Page(NamedTuple):
+    """Some IDs, and where the next page starts: None after the last."""
+
+    rows: list[IssuedID]
+    next: str | None
+
+
+def active(
+    *,
+    type_value: str | None = None,
+    owner: str | None = None,
+    parent: str | None = None,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Page:
+    """Active IDs of a type (newest first), or of an owner or inside of an ID (by their text), read along an index.
+
+    ``cursor`` is the ``next`` of the page before. Raises UnknownType; InvalidID for a cursor that is none of ours, or
+    where nothing says which IDs are meant.
+    """
+    leasing.check_count(limit, MOST_LISTED, "limit")
+    rows = IssuedID.objects.exclude(state=IssuedID.State.RELEASED).select_related("type")
+    kind = known.named(type_value) if type_value is not None else None
+    if kind is not None:
+        rows = rows.filter(type_id=kind.pk)
+    if owner:
+        contexts.check_owner(owner)
+        rows = rows.filter(~Q(owner=""), owner=owner)
+    if parent is not None:
+        rows = rows.filter(parent_id=parent) if _may_be_known(parent) else rows.none()
+    if owner or parent is not None:
+        rows = rows.order_by("id")
+        if cursor:
+            rows = rows.filter(id__gt=cursor) if _may_be_known(cursor) else rows.none()
+        found = list(rows[: limit + 1])
+        return Page(found[:limit], found[limit - 1].pk if len(found) > limit else None)
+    if kind is None:
+        raise InvalidID("Say which IDs are meant: those of a type, of an owner, or inside of an ID.")
+    rows = rows.order_by("-issued_at", F("id").desc())
+    if cursor:
+        moment, text = _cursor(cursor)
+        rows = rows.filter(Q(issued_at__lt=moment) | Q(issued_at=moment, id__lt=text), issued_at__lte=moment)
+    found = list(rows[: limit + 1])
+    after = f"{found[limit - 1].issued_at.isoformat()}/{found[limit - 1].pk}" if len(found) > limit else None
+    return Page(found[:limit], after)
+
+
+def _cursor(text: str) -> tuple[datetime, str]:
+    moment, slash, identifier = text.partition("/")
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError as error:
+        raise InvalidID("The cursor is none that was handed out here.") from error
+    if not slash or at.tzinfo is None or not _may_be_known(identifier):
+        raise InvalidID("The cursor is none that was handed out here.")
+    return at, identifier
+
+
+@dataclass(frozen=True, slots=True)
+class TypeFigures:
+    """How many IDs of a type there are. ``issued`` counts registered ones, too."""
+
+    type: str
+    status: str
+    issued: int
+    active: int
+    released: int
+    last_issued_at: datetime | None
+
+
+def stats() -> list[TypeFigures]:
+    """The figures of every type, exact, in one query that counts no IDs."""
+    rows = IDType.objects.with_figures().order_by("value")
+    fields = ("value", "status", "issued_total", "active_total", "last_issued_at")
+    return [
+        TypeFigures(value, status, issued, active, issued - active, last)
+        for value, status, issued, active, last in rows.values_list(*fields)
+    ]
+
+
+def count_active(type_value: str | None = None, owner: str | None = None) -> int:
+    """How many IDs are active: of a type or of all, from the figures; of an owner, counted along its index."""
+    kind = known.named(type_value) if type_value is not None else None
+    if owner:
+        contexts.check_owner(owner)
+        rows = IssuedID.objects.filter(~Q(owner=""), ~Q(state=IssuedID.State.RELEASED), owner=owner)
+        return rows.count() if kind is None else rows.filter(type_id=kind.pk).count()
+    return sum(row.active for row in stats() if kind is None or row.type == kind.value)
+
+
+# --- one spelling -----------------------------------------------------------------------------------------------------
+
+
+def normalise(text: str) -> str:
+    """The one spelling of an ID: of a UUID in braces, without hyphens or in capitals; of an ID in the wrong case.
+
+    Raises InvalidID where no spelling makes it an ID. Never turns one ID into another: only what means the same in the
+    format's own description is taken as the same (in base32, ``o`` is 0, ``i`` and ``l`` are 1).
+    """
+    if not isinstance(text, str):
+        raise InvalidID(f"An ID is text, not {type(text).__name__}.")
+    if len(text) > 2 * formats.MAX_LENGTH:
+        raise InvalidID(
+            f"An ID has at most {formats.MAX_LENGTH} characters, not {len(text)}.",
+            formats.MAX_LENGTH,
+            received=len(text),
+        )
+    wanted = text.strip(" \t\r\n")
+    for spelling in _spellings(wanted):
+        try:
+            return str(formats.parse(spelling))
+        except formats.FormatError:
+            continue
+    if legacy.Shapes().accepted(wanted) is not None:
+        return wanted
+    try:
+        formats.parse(wanted)
+    except formats.FormatError as error:
+        raise InvalidID(error.message, error.limit) from error
+    raise AssertionError("parsed at last, though it was not at first")
+
+
+def _spellings(text: str) -> list[str]:
+    found = [text, text.lower()]
+    head, underscore, last = text.lower().rpartition("_")
+    folded = last.translate(_BASE32)
+    if len(folded) == 26:
+        found.append(f"{head}_{folded}" if underscore else folded.upper())
+    bare = text.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
+    if len(bare) == 32 and all(digit in "0123456789abcdef" for digit in bare):
+        found.append(str(uuid.UUID(bare)))
+    return found
+
+
+_BASE32: Final = str.maketrans({"o": "0", "i": "1", "l": "1"})
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def _may_be_known(text: object) -> bool:
+    """Whether it makes sense to ask the database for a text."""
+    return isinstance(text, str) and 0 < len(text) <= formats.MAX_LENGTH and text.isprintable()
+
+
+def _recorded(texts: Sequence[str]) -> dict[str, IssuedID]:
+    if not texts:
+        return {}
+    return {row.pk: row for row in IssuedID.objects.filter(pk__in=texts).select_related("type")}
+
+
+def _validated(
+    text: str,
+    wanted: str | None,
+    rows: dict[str, IssuedID],
+    types: dict[str, int],
+    shapes: legacy.Shapes,
+) -> Validation:
+    row = rows.get(text) if isinstance(text, str) else None
+    value, format_name, is_format = _format_of(text, shapes)
+    if row is not None:
+        value = row.type.value
+    state = str(row.state) if row is not None else "unknown"
+    if row is None and is_format.holds and format_name == formats.STRUCTURED and value in types:
+        state = _leased_state(text, types[value])
+    return Validation(
+        id=text if isinstance(text, str) else "",
+        type=value,
+        format=format_name,
+        state=state,
+        is_format=is_format,
+        is_type=_type_answer(is_format, value, wanted, types),
+        is_issued=_issued_answer(state, row),
+    )
+
+
+def _format_of(text: str, shapes: legacy.Shapes) -> tuple[str | None, str | None, Answer]:
+    """The type that a text says, its format, and whether it is well formed."""
+    try:
+        parts = formats.parse(text)
+    except formats.FormatError as error:
+        shape = shapes.find(text) if isinstance(text, str) else None
+        if shape is None:
+            return None, None, Answer(False, error.message)
+        if shape.is_over:
+            says = f'It is in the legacy format "{shape.name}", which was accepted until {shape.sunset}.'
+            return shape.type, None, Answer(False, says)
+        says = f'It is in the legacy format "{shape.name}", which is accepted until {shape.sunset}.'
+        return shape.type, "legacy", Answer(True, says)
+    label = formats.FORMATS[parts.format].label
+    return parts.type, parts.format, Answer(True, f"It is well formed; its format is {label}.")
+
+
+def _type_answer(is_format: Answer, value: str | None, wanted: str | None, types: dict[str, int]) -> Answer:
+    if not is_format.holds:
+        return Answer(False, "It is no ID, so it is none of any type.")
+    if value is None:
+        return Answer(
+            False, "Its format says nothing of a type, and the registry has no record of it that would."
+        )
+    if value not in types:
+        return Answer(False, f'The registry has no ID type "{value}".')
+    if wanted is not None and value != wanted:
+        return Answer(False, f'It is an ID of the type "{value}", not of "{wanted}".')
+    return Answer(True, f'It is an ID of the type "{value}".')
+
+
+def _issued_answer(state: str, row: IssuedID | None) -> Answer:
+    if row is not None and state == IssuedID.State.RELEASED:
+        when = f" on {row.released_at:%Y-%m-%d %H:%M} UTC" if row.released_at else ""
+        return Answer(False, f"It was released{when}, and is never used again.")
+    if row is not None:
+        how = "registered" if state == IssuedID.State.REGISTERED else "issued"
+        return Answer(True, f"It was {how} on {row.issued_at:%Y-%m-%d %H:%M} UTC and is active.")
+    if state == "leased":
+        return Answer(
+            True,
+            "It is out of a block that a client leased; its use was not reported yet, so nothing is kept of it.",
+        )
+    return Answer(False, "The registry has no record of it.")
+
+
+def _leased_state(text: str, type_id: int) -> str:
+    """``leased`` for an ID of a client's block whose random part is the right one, else ``unknown``."""
+    parts = formats.parse(text)
+    assert isinstance(parts, formats.StructuredId)
+    lease = leasing.lease_of(type_id, parts.counter)
+    if lease is None or parts.counter < lease.start + lease.used:
+        return "unknown"  # what was reported has a record, or had one
+    place = 8 * (parts.counter - lease.start)
+    return (
+        "leased"
+        if client.random_parts(bytes(lease.seed), lease.size)[place : place + 8] == parts.random
+        else "unknown"
+    )
+
+
+# --- parts in words ---------------------------------------------------------------------------------------------------
+
+
+def _parts(text: str) -> tuple[Part, ...]:
+    try:
+        parts = formats.parse(text)
+    except formats.FormatError:
+        shape = legacy.Shapes().find(text) if isinstance(text, str) else None
+        if shape is None:
+            return ()
+        return tuple(Part(name, part, f'The {name} is "{part}".') for name, part in shape.parts.items())
+    if isinstance(parts, formats.StructuredId):
+        found = (
+            [Part("prefix", parts.prefix, f'The prefix "{parts.prefix}" was chosen by who asked.')]
+            if (parts.prefix)
+            else []
+        )
+        return (
+            *found,
+            Part("type", parts.type, f'The type is "{parts.type}".'),
+            Part(
+                "counter", str(parts.counter), f"The counter {parts.counter} makes it unique within its type."
+            ),
+            Part("random", parts.random, f"The random part {parts.random} makes it hard to guess."),
+        )
+    found = []
+    if isinstance(parts, formats.TypeId):
+        word = text.rpartition("_")[0]
+        found.append(Part("type", word, f'The type is "{parts.type}".'))
+        rest = text.rpartition("_")[2]
+        found.append(Part("uuid", rest, f"{rest} is the UUID {parts.uuid} in base32."))
+    if not isinstance(parts, formats.Uuid4Id) and parts.made_at is not None:
+        made_at = parts.made_at
+        found.append(
+            Part(
+                "time",
+                made_at.isoformat(timespec="milliseconds"),
+                f"It was made on {made_at:%Y-%m-%d %H:%M:%S} UTC.",
+            )
+        )
+    bits = formats.FORMATS[parts.format].random_bits
+    found.append(
+        Part("random", text, f"{bits} of its bits are random: they make it unique and hard to guess.")
+    )
+    return tuple(found)
+
+
+def _closest(text: str, validation: Validation) -> str | None:
+    """What a text that is not valid comes closest to: another spelling, or a type of nearly this name."""
+    if validation.is_type.holds or not isinstance(text, str):
+        return None
+    if not validation.is_format.holds:
+        try:
+            return normalise(text)
+        except InvalidID:
+            pass
+    word = validation.type
+    if word is None:
+        pieces = text.split("_")
+        word = pieces[-3] if len(pieces) >= 3 else pieces[0]
+    try:
+        known.named(word)
+    except UnknownType:
+        near = known.nearest(word) if word.isprintable() and word else None
+        return f'IDs of the type "{near}"' if near else None
+    return f'IDs of the type "{word}"'
+
+
+def parents(text: str) -> list[str]:
+    """The ID that this one is inside of, that one's parent and so on, outermost last; at most 20. Raises NotIssued."""
+    chain: list[str] = []
+    row: IssuedID | None = look_up(text)
+    while (
+        row is not None
+        and row.parent_id is not None
+        and len(chain) < _CHILDREN_SHOWN
+        and row.parent_id not in chain
+    ):
+        chain.append(row.parent_id)
+        row = IssuedID.objects.filter(pk=row.parent_id).first()
+    return chain
