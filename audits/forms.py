@@ -13,11 +13,21 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.utils.text import slugify
 
-from audits import executing, fetching, policies
+from audits import executing, fetching, notifying, policies
 from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import MAX_POLICY_CHARACTERS, PolicyError, parse_policy
-from audits.models import Issue, IssueNote, PolicySource, Repository, TestCommand, Waiver
+from audits.models import (
+    Channel,
+    Issue,
+    IssueNote,
+    NoticeEvent,
+    PolicySource,
+    Repository,
+    TestCommand,
+    Waiver,
+)
 from audits.models.waiver import today
+from audits.outbound import OutboundError
 from audits.trackers import STEPS
 
 MAX_ACCEPTED_DAYS = 366
@@ -379,6 +389,50 @@ class TestCommandForm(forms.ModelForm):  # type: ignore[type-arg]
                     check(cleaned[name])
                 except executing.ExecutionError as error:
                     self.add_error(name, str(error))
+        return cleaned
+
+
+class ChannelForm(forms.Form):
+    """Where notices of a repository go."""
+
+    kind = forms.ChoiceField(
+        choices=Channel.Kind.choices, label="To", widget=forms.Select(attrs={"class": "form-select"})
+    )
+    target = forms.CharField(
+        max_length=500,
+        label="Address",
+        help_text="The webhook’s https:// URL, or an e-mail address.",
+        widget=forms.TextInput(
+            attrs={
+                "class": "form-control mono",
+                "spellcheck": "false",
+                "autocapitalize": "none",
+                "autocomplete": "off",
+            }
+        ),
+    )
+    events = forms.MultipleChoiceField(
+        choices=NoticeEvent.choices,
+        initial=NoticeEvent.values,
+        widget=forms.CheckboxSelectMultiple,
+        label="When",
+    )
+    minutes = forms.IntegerField(
+        min_value=0,
+        max_value=10_080,
+        initial=5,
+        label="At most one every … minutes",
+        help_text="What happens in between is told together.",
+        widget=forms.NumberInput(attrs={"class": "form-control"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if "kind" in cleaned and "target" in cleaned:
+            try:
+                notifying.check_target(cleaned["kind"], cleaned["target"])
+            except OutboundError as error:
+                self.add_error("target", str(error))
         return cleaned
 
 

@@ -18,7 +18,7 @@ from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audits import fetching, recording, tracking, verdicts
+from audits import fetching, notifying, recording, tracking, verdicts
 from audits.dossiers import Gathering, newest, violations_of
 from audits.engine.git import GitError, GitRepository
 from audits.models import (
@@ -370,9 +370,11 @@ def judge(issue: Issue, gathering: Gathering) -> None:
     dossier = gathering.dossier(issue)
     found = verdicts.judge(dossier)
     with transaction.atomic():
-        locked = Issue.objects.select_for_update(no_key=True).filter(pk=issue.pk).first()
+        rows = Issue.objects.select_for_update(no_key=True, of=("self",)).select_related("repository")
+        locked = rows.filter(pk=issue.pk).first()
         if locked is None:
             return
+        notifying.issue_judged(locked, found.state, found.contradictions)
         Judgement.objects.filter(issue=issue).delete()
         Judgement.objects.bulk_create(
             Judgement(

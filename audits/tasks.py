@@ -6,7 +6,16 @@ from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, transaction
 
-from audits import auditing, executing, ingesting, pushing, remediation, scoring, waiving
+from audits import (
+    auditing,
+    executing,
+    ingesting,
+    notifying,
+    pushing,
+    remediation,
+    scoring,
+    waiving,
+)
 from audits.models import Audit, Covers, Repository, State, TestExecution, TestRun
 
 logger = logging.getLogger(__name__)
@@ -55,6 +64,12 @@ def execute_tests(execution_id: int) -> None:
         evidence_arrived(run.repository_id)
 
 
+@shared_task(time_limit=60, soft_time_limit=50)  # type: ignore[untyped-decorator]
+def send_notices(delivery_id: str) -> None:
+    """Try to deliver notices."""
+    notifying.send(delivery_id)
+
+
 @shared_task  # type: ignore[untyped-decorator]
 def keep_up(repository_id: int) -> None:
     """Follow a repository's trackers and judge its issues anew, as far as there is something to do."""
@@ -80,6 +95,9 @@ def dispatch_due() -> None:
         executing.due,
         _dispatch_lapsed,
         _dispatch_evidence,
+        notifying.announce_audits,
+        notifying.gather,
+        _dispatch_notices,
     )
     for step in steps:
         try:
@@ -96,6 +114,11 @@ def _dispatch_lapsed() -> None:
     for repository_id in waiving.lapsed():
         scoring.renew(repository_id)
         evidence_arrived(repository_id)
+
+
+def _dispatch_notices() -> None:
+    for delivery_id in notifying.to_send():
+        _deliver(send_notices, delivery_id)
 
 
 def _dispatch_evidence() -> None:
@@ -142,7 +165,7 @@ def _send_keep_up(repository_id: int) -> None:
     _deliver(keep_up, repository_id)
 
 
-def _deliver(task: Task, row_id: int) -> None:
+def _deliver(task: Task, row_id: int | str) -> None:
     try:
         task.apply_async([row_id], retry=False)
     except Exception as error:  # noqa: BLE001 (whatever ails the broker, the rows wait for the next beat)

@@ -181,6 +181,18 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# --- Notices: where links lead, and who sends e-mail ----------------------------------------------------------------
+SSOT_BASE_URL = os.environ.get("SSOT_BASE_URL", "http://localhost:8000").rstrip("/")
+# host or host:port with an internal address that notices may be sent to
+SSOT_WEBHOOK_HOSTS = env_list("SSOT_WEBHOOK_HOSTS")
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "")  # empty: no e-mail
+EMAIL_PORT = env_int("EMAIL_PORT", 587)
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "ssot-dash@localhost")
+
 # --- Celery: PostgreSQL rows are the truth, messages only carry a row id, so results are not kept -----------------
 CELERY_BROKER_URL = os.environ.get("BROKER_URL") or "redis://localhost:6379/0"
 CELERY_TASK_IGNORE_RESULT = True

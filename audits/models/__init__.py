@@ -13,6 +13,7 @@ from audits.models.issue import (
     Judgement,
     Priority,
 )
+from audits.models.notice import Channel, Delivery, Notice, NoticeEvent
 from audits.models.policy import PolicySource, PolicyVersion
 from audits.models.registry import MemberUse, RegistryReading
 from audits.models.repository import Membership, Repository, Role, SampleRemoval, Schedule
@@ -26,9 +27,11 @@ __all__ = [
     "Audit",
     "AuditProblem",
     "BlobFacts",
+    "Channel",
     "Claim",
     "Commit",
     "Covers",
+    "Delivery",
     "DuplicateReport",
     "Event",
     "History",
@@ -40,6 +43,8 @@ __all__ = [
     "Lifespan",
     "MemberUse",
     "Membership",
+    "Notice",
+    "NoticeEvent",
     "PolicySource",
     "PolicyVersion",
     "Priority",

@@ -101,6 +101,7 @@ class Audit(models.Model):
     counts = models.JSONField(default=dict, blank=True, help_text="{rule: {zone: number of findings}}")
     timings = models.JSONField(default=dict, blank=True, help_text="{phase: seconds}")
     error_code = models.CharField(max_length=40, blank=True)
+    announced_at = models.DateTimeField(null=True, blank=True)
     error_message = models.TextField(blank=True)
 
     class Meta:
@@ -122,6 +123,11 @@ class Audit(models.Model):
                 fields=["policy_version"],
                 condition=models.Q(policy_version__isnull=False),
                 name="audits_by_policy",
+            ),
+            models.Index(
+                fields=["finished_at"],
+                condition=models.Q(announced_at=None, finished_at__isnull=False),
+                name="audits_to_be_announced",
             ),
         ]
 

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from audits import documents, pace
 from audits.engine.findings import Annotation, ProblemKind, Severity, Zone
 from audits.engine.rules import RULES
-from audits.models import Audit, Claim
+from audits.models import Audit, Claim, NoticeEvent
 from audits.trackers import STEPS
 
 register = template.Library()
@@ -223,3 +223,10 @@ def comparison_query(key: str) -> str:
 def spoken(span: timedelta | None) -> str:
     """A span of time as people say it; empty for none."""
     return pace.spoken(span) if span is not None else ""
+
+
+@register.filter
+def notice_words(event: str) -> str:
+    """What a channel is told of, in words that stand within a list."""
+    words = str(NoticeEvent(event).label)
+    return words[:1].lower() + words[1:]

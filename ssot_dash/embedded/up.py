@@ -84,6 +84,7 @@ class _Site:
             SUPERVISOR: str(os.getpid()),
         }
         environment.setdefault("ALLOWED_HOSTS", ",".join(self._host_names()))
+        environment.setdefault("SSOT_BASE_URL", self.url)
         welcome = self._prepare(environment)
         say("Starting the web server, the workers and the scheduler ...")
         web = self._web(environment, listening)
