@@ -9,13 +9,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.functional import cached_property
+from django.utils.html import format_html
 from django.utils.timezone import localtime
 from simple_history.admin import SimpleHistoryAdmin
 
-from ids.forms import IDTypeForm
-from ids.models import IDType, IssuedID
+from ids.forms import IDTypeForm, LegacyFormatForm
+from ids.models import IDType, IssuedID, LegacyFormat
 
 
 @admin.register(IDType)
@@ -24,7 +26,7 @@ class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
     list_display = ("value", "member", "status", "owner", "issued", "last_issued")
     list_filter = ("status",)
     search_fields = ("value", "description", "owner")
-    readonly_fields = ("member", "issued", "last_issued", "created_at", "updated_at")
+    readonly_fields = ("member", "issued", "last_issued", "what_uses_it", "created_at", "updated_at")
     object_history_list_template = "ids/idtype_admin_history.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[IDType]:
@@ -35,15 +37,26 @@ class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
         return ("value", *self.readonly_fields) if fixed else self.readonly_fields
 
     def get_fieldsets(self, request: HttpRequest, obj: IDType | None = None) -> list[tuple[str | None, Any]]:
-        what: dict[str, Any] = {"fields": ["value", "description", "status", "format", "owner"]}
+        what: dict[str, Any] = {
+            "fields": ["value", "description", "status", "format", "owner", "is_tracked", "retention_days"]
+        }
         if obj is None:
             return [(None, what), ("Why", {"fields": ["change_reason"]})]
+        what["fields"].insert(4, "keep_until")
         if obj.has_leased:
             what["description"] = (
                 "IDs of this type were issued. Its value is fixed, and it can't be deleted: deprecate or retire it."
             )
-        figures = ["member", "issued", "last_issued", "created_at", "updated_at"]
-        return [(None, what), ("Why", {"fields": ["change_reason"]}), ("Use", {"fields": figures})]
+        figures = ["member", "issued", "last_issued", "what_uses_it", "created_at", "updated_at"]
+        why = {"fields": ["change_reason", "confirmed"]}
+        return [(None, what), ("Use", {"fields": figures}), ("Why", why)]
+
+    def get_form(
+        self, request: HttpRequest, obj: IDType | None = None, change: bool = False, **kwargs: Any
+    ) -> type[IDTypeForm]:
+        form: type[IDTypeForm] = super().get_form(request, obj, change=change, **kwargs)
+        form.user = request.user
+        return form
 
     def has_delete_permission(self, request: HttpRequest, obj: IDType | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.has_leased)
@@ -63,8 +76,13 @@ class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
         return response
 
     def save_model(self, request: HttpRequest, obj: IDType, form: IDTypeForm, change: bool) -> None:
-        obj._change_reason = form.cleaned_data["change_reason"]
-        super().save_model(request, obj, form, change)
+        form.save_edit()
+
+    @admin.display(description="what uses it")
+    def what_uses_it(self, obj: IDType) -> str:
+        return format_html(
+            '<a href="{}">What an edit would break</a>', reverse("ids:type-edit", args=[obj.value])
+        )
 
     @admin.display(description="issued", ordering="issued_total")
     def issued(self, obj: Any) -> int:
@@ -74,6 +92,38 @@ class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
     def last_issued(self, obj: Any) -> str:
         moment = obj.last_issued_at
         return date_format(localtime(moment), "DATETIME_FORMAT") if moment else "never"
+
+
+@admin.register(LegacyFormat)
+class LegacyFormatAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
+    form = LegacyFormatForm
+    list_display = ("name", "type", "sunset")
+    list_filter = ("type",)
+    list_select_related = ("type",)
+    search_fields = ("name", "pattern", "note")
+    readonly_fields = ("created_at", "updated_at")
+    object_history_list_template = "ids/idtype_admin_history.html"
+    fieldsets = [
+        (None, {"fields": ["name", "type", "pattern", "example", "sunset", "note"]}),
+        ("Why", {"fields": ["change_reason"]}),
+    ]
+
+    @transaction.atomic
+    def history_form_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        version_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponseBase:
+        # The library lets everybody who may look at a version go back to it.
+        if request.method == "POST" and not self.has_change_permission(request):
+            raise PermissionDenied
+        response: HttpResponseBase = super().history_form_view(request, object_id, version_id, extra_context)
+        return response
+
+    def save_model(self, request: HttpRequest, obj: LegacyFormat, form: Any, change: bool) -> None:
+        form.save_edit()
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]

@@ -33,6 +33,7 @@ type whose value has a digit can't use it. The three bare formats say nothing of
 import json
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final
@@ -382,6 +383,20 @@ def _parse_uuid(text: str) -> Uuid4Id | Uuid7Id:
         )
     number = uuid.UUID(text)
     return Uuid4Id(number) if number.version == 4 else Uuid7Id(number)
+
+
+def example(format_name: str, type_value: str) -> str:
+    """An ID of a format for forms and documents, issued by nobody. Raises FormatError where the type doesn't fit."""
+    check_type_for(format_name, type_value)
+    shown_uuid = uuid.UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+    examples: dict[str, Callable[[], Identifier]] = {
+        STRUCTURED: lambda: StructuredId(type_value, 17, "9f86d081"),
+        TYPEID: lambda: TypeId(type_value, shown_uuid),
+        ULID_FORMAT: lambda: UlidId(shown_uuid.int),
+        UUID7: lambda: Uuid7Id(shown_uuid),
+        UUID4: lambda: Uuid4Id(uuid.UUID("6f1c2b8e-4a53-4c0e-9d5f-0b7a3f0f4a11")),
+    }
+    return render(examples[format_name]())
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

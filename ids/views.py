@@ -6,18 +6,16 @@ from typing import Any, Final
 
 from django.core.paginator import Paginator
 from django.db.models import Count, F, OrderBy
-from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.utils.cache import get_conditional_response
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 from django_htmx.middleware import HtmxDetails
 
-from ids import exports, figures
+from ids import figures
 from ids.charts import draw
 from ids.forecast import forecast
 from ids.formats import FORMATS
@@ -122,7 +120,7 @@ def type_list(request: HtmxHttpRequest) -> HttpResponse:
         "statuses": _status_choices(found, given),
         "previous_query": _query(given, page=str(page.number - 1)),
         "next_query": _query(given, page=str(page.number + 1)),
-        "may_add": _may(request, "ids.add_idtype"),
+        "may_add": request.user.has_perm("ids.add_idtype"),
     }
     if request.htmx.target == "idtype-rows":
         return render(request, "ids/idtype_list.html#idtype-rows", context)
@@ -162,7 +160,7 @@ def type_detail(request: HtmxHttpRequest, value: str) -> HttpResponse:
     context |= {
         "changes": id_type.changes(LATEST_CHANGES),
         "changes_limit": LATEST_CHANGES,
-        "may_change": _may(request, "ids.change_idtype"),
+        "may_change": request.user.has_perm("ids.change_idtype"),
         "table_slots": [
             {"starts_at": slot.starts_at, "cells": list(zip(lines, slot.counts, strict=True))}
             for slot in period.busy_slots
@@ -182,23 +180,6 @@ def _lines(period: figures.Period) -> list[Line]:
         Line(kind.value, kind.label, total, any(line))
         for kind, total, line in zip(figures.CHARTED, period.totals, period.lines, strict=True)
     ]
-
-
-# The names under which the registry can be fetched as code: what comes after "registry." -> the export.
-REGISTRY_FILES: Final = {"py": "python", "ts": "typescript", "schema.json": "json-schema", "json": "registry"}
-
-
-@require_GET
-def registry_file(request: HttpRequest, suffix: str) -> HttpResponseBase:
-    """The registry as code, with an ETag, so that whoever has it already is told so."""
-    if suffix not in REGISTRY_FILES:
-        raise Http404
-    export = exports.export(REGISTRY_FILES[suffix], IDType.objects.exported())
-    file = HttpResponse(export.text, content_type=export.media_type)
-    file["Content-Disposition"] = f'attachment; filename="{export.file_name}"'
-    file["Cache-Control"] = "private, no-cache"
-    file["ETag"] = export.etag
-    return get_conditional_response(request, etag=export.etag, response=file) or file
 
 
 def _ordering(sort: str) -> OrderBy:
@@ -234,8 +215,3 @@ def _query(given: Mapping[str, str], **changes: str) -> str:
     defaults = {"sort": DEFAULT_SORT, "page": "1", "status": ""}
     choice = {**given, **changes}
     return "?" + urlencode({name: value for name, value in choice.items() if value != defaults.get(name)})
-
-
-def _may(request: HttpRequest, permission: str) -> bool:
-    """Whether the admin lets this user do it."""
-    return request.user.is_staff and request.user.has_perm(permission)

@@ -185,10 +185,23 @@ class IDType(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("ids:type-detail", args=[self.value])
 
+    def clean(self) -> None:
+        try:
+            formats.check_type_for(self.format, self.value)
+        except formats.FormatError as error:
+            # a value outside the grammar, or an unknown format, is said at its field already
+            if error.code == "type" and self.format == self.Format.TYPEID:
+                raise ValidationError({"format": error.message}) from error
+
     @property
     def member(self) -> str:
         """The name of this type in code, for example ``RUN``. One-to-one, because a value has no underscore."""
         return self.value.upper().replace("-", "_")
+
+    @property
+    def reading(self) -> str:
+        """How IDs of this type are written, for example ``[prefix_]run_counter_hex8``."""
+        return formats.FORMATS[self.format].reading(self.value)
 
     @property
     def has_leased(self) -> bool:

@@ -43,6 +43,7 @@ def posted(**changes: str) -> dict[str, str]:
         "status": "active",
         "format": "structured",
         "owner": "",
+        "is_tracked": "on",
     }
     return {**sound, "change_reason": "Because.", **changes}
 

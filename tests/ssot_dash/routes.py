@@ -87,6 +87,13 @@ PAGES = {
     "audits:audit-retry": Route("audit", post=EDITOR),
     "ids:type-list": Route(get=VIEWER),
     "ids:type-detail": Route(get=VIEWER, arguments=(("value", "user"),)),
+    "ids:type-add": Route(get=ADMIN, post=ADMIN),
+    "ids:type-edit": Route(get=ADMIN, post=ADMIN, arguments=(("value", "user"),)),
+    "ids:explore": Route(get=VIEWER, post=VIEWER),
+    "ids:legacy-list": Route(get=VIEWER),
+    "ids:legacy-add": Route(get=ADMIN, post=ADMIN),
+    "ids:legacy-detail": Route(get=VIEWER, arguments=(("pk", 1),), may_lack=True),
+    "ids:legacy-edit": Route(get=ADMIN, post=ADMIN, arguments=(("pk", 1),), may_lack=True),
     "ids:registry-file": Route(get=VIEWER, arguments=(("suffix", "json"),)),
     "logout": Route(post=VIEWER),
     "password-change": Route(get=VIEWER, post=VIEWER),
@@ -102,7 +109,15 @@ FOR_STRANGERS = {"audits:push-hook", "audits:badge"}
 EMPTY = {"api:api-root"}
 PERSONAL = {"token-revoke"}
 # Django's own pages: for staff, with the permissions of the tables, which are these.
-ADMIN_TABLES = {"audits.audit", "audits.repository", "auth.group", "auth.user", "ids.idtype", "ids.issuedid"}
+ADMIN_TABLES = {
+    "audits.audit",
+    "audits.repository",
+    "auth.group",
+    "auth.user",
+    "ids.idtype",
+    "ids.issuedid",
+    "ids.legacyformat",
+}
 
 
 @dataclass(frozen=True)

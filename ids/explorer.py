@@ -1,0 +1,252 @@
+"""What is known of a text that may be an ID: its parts in words, its record, its type; or why it is none.
+
+Reading here counts nothing and changes nothing: looking at an ID in the explorer is no use of it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+from django.db.models import QuerySet
+
+from ids import diagnosis, formats, patterns
+from ids.models import IDType, IssuedID, LegacyFormat
+
+MOST_TEXTS: Final = 1_000
+TEXT_SHOWN: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an ID: what it is called, how it reads, what it means."""
+
+    name: str
+    text: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Everything about one text. ``verdict`` is one of ``VERDICTS``; ``reason`` says why, in a sentence.
+
+    ``identifier`` is None where the text is in no format of today; ``legacy`` is the legacy format that it is in
+    then. ``issued`` is its record, ``id_type`` its type in the registry, ``guesses`` what a text that is no ID comes
+    closest to.
+    """
+
+    text: str
+    verdict: str
+    reason: str
+    identifier: formats.Identifier | None = None
+    legacy: LegacyFormat | None = None
+    parts: tuple[Part, ...] = ()
+    issued: IssuedID | None = None
+    id_type: IDType | None = None
+    made_at: datetime | None = None
+    guesses: tuple[diagnosis.Guess, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return VERDICTS[self.verdict]
+
+    @property
+    def context_text(self) -> str:
+        """The record's context, indented."""
+        return json.dumps(self.issued.context, indent=2, ensure_ascii=False) if self.issued else ""
+
+    @property
+    def format(self) -> formats.Format | None:
+        return formats.FORMATS[self.identifier.format] if self.identifier else None
+
+
+VERDICTS: Final = {
+    "active": "Issued and active",
+    "released": "Released",
+    "unrecorded": "Well-formed, not recorded",
+    "unknown-type": "Unknown type",
+    "legacy": "Legacy, accepted",
+    "legacy-over": "Legacy, no longer accepted",
+    "ambiguous": "Ambiguous",
+    "invalid": "Not an ID",
+}
+
+
+def read_all(texts: Sequence[str]) -> list[Reading]:
+    """A reading of each text, in their order; four queries, however many there are."""
+    records = {row.id: row for row in _records(texts)}
+    parsed = {text: _parsed(text) for text in texts}
+    values = {found.type for found in parsed.values() if isinstance(found, _PARSED) and found.type}
+    types = {row.value: row for row in IDType.objects.filter(value__in=values)}
+    unread = [text for text, found in parsed.items() if isinstance(found, formats.FormatError)]
+    legacy = list(LegacyFormat.objects.select_related("type").order_by("-sunset", "name")) if unread else []
+    today = datetime.now(UTC).date()
+    known: Iterable[str] = ()
+    if any(value not in types for value in values):
+        known = IDType.objects.values_list("value", flat=True)
+    return [_reading(text, parsed[text], records.get(text), types, legacy, known, today) for text in texts]
+
+
+_PARSED: Final = (
+    formats.StructuredId,
+    formats.TypeId,
+    formats.UlidId,
+    formats.Uuid7Id,
+    formats.Uuid4Id,
+)
+
+
+def _records(texts: Sequence[str]) -> QuerySet[IssuedID]:
+    wanted = {
+        text for text in texts if len(text) <= formats.MAX_LENGTH and "\0" not in text and _is_unicode(text)
+    }
+    return IssuedID.objects.filter(pk__in=wanted).select_related("type")
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _parsed(text: str) -> formats.Identifier | formats.FormatError:
+    try:
+        return formats.parse(text)
+    except formats.FormatError as error:
+        return error
+
+
+def _reading(
+    text: str,
+    found: formats.Identifier | formats.FormatError,
+    record: IssuedID | None,
+    types: Mapping[str, IDType],
+    legacy: Sequence[LegacyFormat],
+    known: Iterable[str],
+    today: date,
+) -> Reading:
+    if isinstance(found, formats.FormatError):
+        return _outside(text, found, record, legacy, today)
+    id_type = record.type if record else types.get(found.type or "")
+    verdict, reason = _judged(found, record, id_type, known)
+    return Reading(
+        text=text,
+        verdict=verdict,
+        reason=reason,
+        identifier=found,
+        parts=tuple(_parts(found)),
+        issued=record,
+        id_type=id_type,
+        made_at=getattr(found, "made_at", None),
+    )
+
+
+def _judged(
+    found: formats.Identifier, record: IssuedID | None, id_type: IDType | None, known: Iterable[str]
+) -> tuple[str, str]:
+    if record is not None:
+        if record.state == IssuedID.State.RELEASED:
+            return "released", "It was released: it is never issued again."
+        words = "registered" if record.state == IssuedID.State.REGISTERED else "issued"
+        return "active", f"It was {words} here, and not released."
+    label = formats.FORMATS[found.format].label
+    if found.type is None:
+        return (
+            "unrecorded",
+            f"A {label} says nothing of its type, and the registry has no record of this one.",
+        )
+    if id_type is None:
+        nearest = diagnosis.nearest(found.type, known)
+        hint = f' The nearest is "{nearest}".' if nearest else ""
+        return "unknown-type", f'It reads well, but the registry has no ID type "{found.type}".{hint}'
+    if id_type.format != found.format:
+        return (
+            "unrecorded",
+            f"It has no record. IDs of {id_type.value} are written as {id_type.get_format_display()} now.",
+        )
+    if not id_type.is_tracked:
+        return (
+            "unrecorded",
+            f"IDs of {id_type.value} aren't recorded, so nobody can tell whether it was issued.",
+        )
+    return (
+        "unrecorded",
+        "The registry has no record of it: never issued here, only leased to a client, or purged.",
+    )
+
+
+def _outside(
+    text: str,
+    error: formats.FormatError,
+    record: IssuedID | None,
+    legacy: Sequence[LegacyFormat],
+    today: date,
+) -> Reading:
+    """The reading of a text that is in no format of today."""
+    matches = [(row, parts) for row in legacy if (parts := patterns.match(row.pattern, text)) is not None]
+    if len({row.type_id for row, _ in matches}) > 1:
+        names = ", ".join(f'"{row.name}" of {row.type.value}' for row, _ in matches)
+        return Reading(
+            text, "ambiguous", f"Legacy formats of several types match it: {names}.", issued=record
+        )
+    if matches:
+        row, named = matches[0]
+        over = row.is_over(today)
+        released = record is not None and record.state == IssuedID.State.RELEASED
+        verdict = "released" if released else "legacy-over" if over else "legacy"
+        reason = (
+            f'It is in the legacy format "{row.name}", '
+            + ("whose last day was" if over else "which is accepted until")
+            + f" {row.sunset:%-d %b %Y}."
+        )
+        return Reading(
+            text=text,
+            verdict=verdict,
+            reason=reason,
+            legacy=row,
+            parts=tuple(
+                Part(name, part, "as the legacy format's pattern names it") for name, part in named.items()
+            ),
+            issued=record,
+            id_type=row.type,
+        )
+    return Reading(text, "invalid", error.message, issued=record, guesses=tuple(diagnosis.closest(text)))
+
+
+def _parts(found: formats.Identifier) -> Iterable[Part]:
+    if isinstance(found, formats.StructuredId):
+        if found.prefix is not None:
+            yield Part("prefix", found.prefix, "what the caller put before it; says nothing of the type")
+        yield Part("type", found.type, "the type's value in the registry")
+        yield Part("counter", str(found.counter), "unique within the type; gaps are normal")
+        yield Part("random", found.random, "32 random bits that make it hard to guess")
+        return
+    if isinstance(found, formats.TypeId):
+        text = formats.render(found)
+        yield Part(
+            "type", found.type, "the type's value in the registry; a hyphen is written as an underscore"
+        )
+        yield Part("base32", text.rpartition("_")[2], f"the UUID {found.uuid}")
+        yield _time(found.made_at)
+        yield Part("random", f"{found.uuid.int & (1 << 62) - 1:016x}", "the last 62 of its random bits")
+    elif isinstance(found, formats.UlidId):
+        yield _time(found.made_at)
+        yield Part(
+            "random",
+            f"{found.number & (1 << 80) - 1:020x}",
+            "80 random bits, counted on within a millisecond",
+        )
+    elif isinstance(found, formats.Uuid7Id):
+        yield Part("version", "7", "ordered by time")
+        yield _time(found.made_at)
+        yield Part("random", str(found.uuid)[15:], "counter and random bits")
+    else:
+        yield Part("version", "4", "random: it says nothing, not even when it was made")
+
+
+def _time(moment: datetime | None) -> Part:
+    text = (
+        f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
+        if moment
+        else "after the year 9999"
+    )
+    return Part("time", text, "when it was made, by the clock of whoever made it")
