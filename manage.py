@@ -26,7 +26,6 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ssot_dash.settings")
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415 - there is none before enter()
-        from django.db import OperationalError  # noqa: PLC0415
     except ModuleNotFoundError as error:
         sys.exit(
             f"{error}. This is a virtual environment of your own ({sys.prefix}): leave it (deactivate) and run "
@@ -35,7 +34,11 @@ def main() -> None:
         )
     try:
         execute_from_command_line(sys.argv)
-    except OperationalError as error:
+    except Exception as error:
+        from django.db import OperationalError  # noqa: PLC0415 - as above
+
+        if not isinstance(error, OperationalError):
+            raise
         if os.environ.get("DATABASE_URL"):
             sys.exit(f"The database that DATABASE_URL names can't be used: {error}")
         sys.exit(

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from audits.models import Repository
 from ssot_dash import tokens
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +47,7 @@ def test_a_length_that_is_none_is_no_body(program: Client, length: str) -> None:
 
 
 def test_too_many_fields_or_files_are_refused(program: Client) -> None:
+    Repository.objects.create(name="x", slug="x", location="/")
     fields = {f"field-{number}": "x" for number in range(2_000)}
     files = {f"file-{number}": SimpleUploadedFile("a.xml", b"x") for number in range(200)}
     for values in (fields, files):
