@@ -534,6 +534,9 @@ def _figures(report: Report) -> dict[str, object]:
         "findings_count": len(report.findings),
         "problems_count": len(report.problems),
         "counts": counts,
+        "moves": [
+            [m.old, m.new, m.zone, recording.clean(m.folder), m.old_uses, m.new_uses] for m in report.moves
+        ],
     }
 
 

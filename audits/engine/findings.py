@@ -186,6 +186,19 @@ class Use:
     is_definition: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How often a folder (with a trailing slash, "" for the root; without its subfolders) uses a deprecated symbol and
+    the one that takes its place."""
+
+    old: str
+    new: str
+    zone: Zone
+    folder: str
+    old_uses: int
+    new_uses: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What one audit saw.
@@ -193,7 +206,8 @@ class Report:
     ``commit`` is the full object id, ``STAGED`` for what is staged; ``engine`` the engine's version, ``policy`` the
     digest of the policy. ``read`` counts Python files in the tree whose bytes were read, ``parsed`` those whose facts
     are known. ``waivers`` are those of the policy, as they stand on ``day``. ``timings`` are seconds by phase.
-    ``uses`` are those of the enums of ID types that the policy names.
+    ``uses`` are those of the enums of ID types that the policy names, ``moves`` how far its deprecated symbols are
+    replaced.
     """
 
     commit: str
@@ -207,6 +221,7 @@ class Report:
     day: date | None = None
     timings: dict[str, float] = field(default_factory=dict, compare=False)
     uses: tuple[Use, ...] = ()
+    moves: tuple[Move, ...] = ()
 
     @cached_property
     def waived_by(self) -> dict[str, Waived]:

@@ -19,7 +19,8 @@ def as_json(report: Report, comparison: Comparison | None = None) -> bytes:
     With a comparison each finding says whether it is new beside the baseline, and ``gone`` and ``unseen`` hold the
     fingerprints of those that the baseline has alone. With waivers in the policy, ``waivers`` has each with its counts,
     a finding that doesn't count has the place of its waiver among them (``waiver``, from 0), ``counts`` tells those
-    apart, and ``day`` is the day on which that holds.
+    apart, and ``day`` is the day on which that holds. ``moves`` says how far deprecated symbols are replaced, where
+    the policy names new ones.
     """
     value: dict[str, Any] = {
         "schema": JSON_SCHEMA,
@@ -38,7 +39,23 @@ def as_json(report: Report, comparison: Comparison | None = None) -> bytes:
         value["counts"] = {"counting": len(report.counting), "waived": waived}
         value["day"] = report.day
         value["waivers"] = [_waiver(waived) for waived in report.waivers]
+    if report.moves:
+        value["moves"] = [_move(report, old) for old in dict.fromkeys(move.old for move in report.moves)]
     return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+def _move(report: Report, old: str) -> dict[str, Any]:
+    """How far a deprecated symbol is replaced: uses in all, and in each folder and zone."""
+    here = [move for move in report.moves if move.old == old]
+    return {
+        "old": old,
+        "new": here[0].new,
+        "old_uses": sum(move.old_uses for move in here),
+        "new_uses": sum(move.new_uses for move in here),
+        "folders": [
+            {"folder": m.folder, "zone": m.zone, "old_uses": m.old_uses, "new_uses": m.new_uses} for m in here
+        ],
+    }
 
 
 def _waiver_of(finding: Finding, report: Report) -> dict[str, int]:
@@ -96,7 +113,7 @@ def as_text(report: Report, comparison: Comparison | None = None) -> str:
     shown = report
     if comparison is not None:
         shown = replace(report, findings=tuple(f for f in report.findings if comparison.is_new(f)))
-    lines = [*_subjects(shown), *_waivers(report), *_problems(report), *_sums(shown)]
+    lines = [*_subjects(shown), *_waivers(report), *_problems(report), *_moves(report), *_sums(shown)]
     if comparison is not None:
         lines.append(_beside(report, comparison))
     lines += [sentence for waived in report.waivers for sentence in words(waived)]
@@ -150,6 +167,15 @@ def _problems(report: Report) -> Iterator[str]:
         yield f"Could not look at {_count(len(report.problems), 'thing')}:"
         for problem in report.problems:
             yield f"  {problem.path or problem.rule or '(rule)'}: {problem.kind}: {problem.message}"
+        yield ""
+
+
+def _moves(report: Report) -> Iterator[str]:
+    for old in dict.fromkeys(move.old for move in report.moves):
+        here = [move for move in report.moves if move.old == old]
+        left, moved = sum(m.old_uses for m in here), sum(m.new_uses for m in here)
+        yield f"move from {old} to {here[0].new}: {_count(left, 'use')} left, {moved:,} of the new one"
+    if report.moves:
         yield ""
 
 

@@ -9,7 +9,7 @@ import xxhash
 import zstandard
 
 from audits.engine.facts import FACTS_VERSION
-from audits.engine.findings import Finding, Problem, ProblemKind, Use
+from audits.engine.findings import Finding, Move, Problem, ProblemKind, Use
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
 
@@ -26,6 +26,7 @@ class Result(msgspec.Struct, frozen=True):
     parsed: int
     absent: tuple[str, ...] = ()
     uses: tuple[Use, ...] = ()
+    moves: tuple[Move, ...] = ()
 
     @property
     def is_lasting(self) -> bool:

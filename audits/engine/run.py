@@ -17,6 +17,7 @@ from audits.engine.findings import STAGED, Finding, Problem, ProblemKind, Progre
 from audits.engine.git import Commit, Entry, GitRepository, Staged
 from audits.engine.listing import FactsStore, Listing, ResultStore
 from audits.engine.modules import Tree
+from audits.engine.moves import moves
 from audits.engine.parsing import ParsePool
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
@@ -95,6 +96,7 @@ def audit(
         day=day,
         timings=clock.seconds,
         uses=result.uses,
+        moves=result.moves,
     )
 
 
@@ -181,6 +183,8 @@ class _Inspection:
                     problems.append(Problem("", ProblemKind.RULE_FAILED, words, rule.name))
         with clock.phase("uses"):
             found_uses = uses(codebase)
+        with clock.phase("moves"):
+            found_moves = moves(codebase)
         return Result(
             findings=numbered(findings),
             problems=tuple(sorted([*listing.problems, *problems], key=lambda p: (p.path, p.kind, p.message))),
@@ -188,6 +192,7 @@ class _Inspection:
             parsed=sum(1 for f in facts.values() if f.error is None),
             absent=tuple(sorted({*listing.absent, *absent})),
             uses=found_uses,
+            moves=found_moves,
         )
 
 

@@ -99,6 +99,9 @@ class Audit(models.Model):
     findings_count = models.PositiveIntegerField(default=0)
     problems_count = models.PositiveIntegerField(default=0)
     counts = models.JSONField(default=dict, blank=True, help_text="{rule: {zone: number of findings}}")
+    moves = models.JSONField(
+        default=list, blank=True, help_text="[[old, new, zone, folder, uses of the old one, of the new one]]"
+    )
     timings = models.JSONField(default=dict, blank=True, help_text="{phase: seconds}")
     error_code = models.CharField(max_length=40, blank=True)
     announced_at = models.DateTimeField(null=True, blank=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from audits.engine.codebase import Codebase
 from audits.engine.facts import GUARD_ATTRIBUTE, GUARD_IMPORT
 from audits.engine.findings import Annotation, Finding
+from audits.engine.moves import is_within
 from audits.engine.policy import Deprecated, matches
 from audits.engine.rules.places import Spot, findings_at, place_of
 from audits.engine.symbols import Symbols, Use
@@ -28,15 +29,10 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
             return
         for use in symbols.uses(path):
             entry = entries[use.symbol]
-            if not matches(entry.allow, path) and not _is_within(codebase.dotted(path), entry.old):
+            if not matches(entry.allow, path) and not is_within(codebase.dotted(path), entry.old):
                 yield from _findings(codebase, path, entry, use)
 
     return check_file
-
-
-def _is_within(module: str, symbol: str) -> bool:
-    """Whether a module is what is deprecated, a part of it, or where it is defined."""
-    return module == symbol or module.startswith(f"{symbol}.") or symbol.rpartition(".")[0] == module
 
 
 def _findings(codebase: Codebase, path: str, entry: Deprecated, use: Use) -> Iterator[Finding]:
