@@ -45,6 +45,7 @@ PAGES = {
     "audits:audit-history": repository(post=EDITOR),
     "audits:hot-spots": repository(get=VIEWER),
     "audits:repository-score": repository(get=VIEWER),
+    "audits:move-list": repository(get=VIEWER),
     "audits:duplicate-list": repository(get=VIEWER),
     "audits:duplicate-find": repository(post=EDITOR),
     "audits:duplicate-group": Route("repository", get=VIEWER, arguments=(("key", "x"),), may_lack=True),
