@@ -136,7 +136,7 @@ def follow_up(audit_id: int) -> Audit | None:
     That is an audit by the policy that was saved meanwhile, or that the repository's history takes in the commits
     that were just reached, or is judged by the policy that they were judged by.
     """
-    audit = Audit.objects.select_related("repository__history").get(pk=audit_id)
+    audit = Audit.objects.select_related("repository__history", "repository__current_audit").get(pk=audit_id)
     if not audit.in_flight and _awaiting_policy().filter(pk=audit.repository_id).exists():
         asked = judge_anew(audit.repository)
         return asked[0] if asked is not None and asked[1] else None
@@ -147,16 +147,26 @@ def follow_up(audit_id: int) -> Audit | None:
         # Only an audit of a commit says what is open.
         requested, is_new = request(audit.repository, audit.rev, trigger=Trigger.FOLLOW_UP)
         return requested if is_new else None
+    current = audit.repository.current_audit
     if (
         history is None
         or history.stale_since is not None
-        or (audit.state, audit.covers) != (State.SUCCEEDED, Covers.COMMIT)
-        or audit.repository.current_audit_id != audit.pk
-        or (history.head_sha, history.policy_digest) == (audit.commit_sha, audit.policy_digest)
+        or audit.in_flight
+        or audit.covers != Covers.COMMIT
+        or current is None
+        or (history.head_sha, history.policy_digest) == (current.commit_sha, current.policy_digest)
     ):
+        return None
+    if current.pk != audit.pk and _history_was_asked_since(current):
         return None
     requested, is_new = request(audit.repository, trigger=Trigger.FOLLOW_UP, covers=Covers.HISTORY)
     return requested if is_new else None
+
+
+def _history_was_asked_since(audit: Audit) -> bool:
+    """Whether the history had its chance since an audit ended. Else another audit stood in its way."""
+    since = Audit.objects.filter(repository=audit.repository_id, covers=Covers.HISTORY)
+    return since.filter(queued_at__gte=audit.finished_at or audit.queued_at).exists()
 
 
 def cancel(audit: Audit) -> bool:
@@ -437,15 +447,9 @@ def _follow(
     timings: dict[str, float],
 ) -> None:
     """Audit all commits up to one; where earlier ones are known, only those after them."""
+    _check_direction(audit, git, commit)
     known = histories.known(audit.repository, audit.policy_digest, audit.engine_version)
     extends = known is not None and git.is_ancestor(known.head_sha, commit.sha)
-    if known is not None and not extends and audit.trigger == Trigger.FOLLOW_UP:
-        histories.mark_stale(known)
-        words = (
-            f"the branch was rewritten: commit {known.head_sha[:9]}, up to which its history is known, is no longer"
-            " on it. What was known stays; audit the whole history again to bring it up to date"
-        )
-        raise AuditError("rewritten", words)
     with _timed(timings, "audit"):
         changes = list(
             follow_commits(
@@ -473,6 +477,31 @@ def _follow(
         waiving.follow(audit.repository_id, renamed)
         waiving.settle(audit.repository_id)
         scoring.renew(audit.repository_id)
+
+
+def _check_direction(audit: Audit, git: GitRepository, commit: Commit) -> None:
+    """Whatever its policy was: a history that is known gives way to another only when somebody asks for that.
+
+    Raises ``AuditError`` for a follow-up on a branch that was rewritten or set back, for a revision that the known
+    history has passed, and the first time for a click on such a branch.
+    """
+    known = History.objects.filter(repository=audit.repository).first()
+    if known is None or known.stale_since is not None or git.is_ancestor(known.head_sha, commit.sha):
+        return
+    is_behind = git.is_ancestor(commit.sha, known.head_sha)
+    if audit.rev and is_behind:
+        words = (
+            f"the history is known up to commit {known.head_sha[:9]}, which comes after {commit.sha[:9]}: a shorter"
+            " one would take its place. Ask without a revision for what is new"
+        )
+        raise AuditError("shorter", words)
+    if audit.trigger == Trigger.FOLLOW_UP or is_behind:
+        histories.mark_stale(known)
+        words = (
+            f"the branch was rewritten: commit {known.head_sha[:9]}, up to which its history is known, is no longer"
+            " on it. What was known stays; audit the whole history again to bring it up to date"
+        )
+        raise AuditError("rewritten", words)
 
 
 @contextmanager

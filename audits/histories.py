@@ -4,7 +4,7 @@ What the engine says about every commit becomes rows in one transaction, so that
 one before. New commits are added to what is known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import connection
@@ -75,12 +75,12 @@ def record(audit: Audit, changes: Sequence[Change], *, extends: bool) -> dict[st
                 lives[identity].events.append((sha, Event.Kind.GONE))
             else:
                 earlier.append((identity, sha, Event.Kind.GONE))
-    rows = _with_fingerprints(lives)
-    recording.store_violations(audit, [(fingerprint, life.finding) for fingerprint, life in rows])
+    rows = _by_fingerprint(lives, {change.commit.sha: number for number, change in enumerate(changes)})
+    recording.store_violations(audit, [(fingerprint, life.finding) for fingerprint, life in rows.items()])
     _take_along(audit, moved)
     renamed = {identity: finding.fingerprint for identity, finding in moved.items()}
     events = [(renamed.get(fingerprint, fingerprint), sha, kind) for fingerprint, sha, kind in earlier]
-    events += [(fingerprint, sha, kind) for fingerprint, life in rows for sha, kind in life.events]
+    events += [(fingerprint, sha, kind) for fingerprint, life in rows.items() for sha, kind in life.events]
     _add_events(audit, events, commits)
     if not extends:
         _drop_unknown(audit)
@@ -94,7 +94,7 @@ def record(audit: Audit, changes: Sequence[Change], *, extends: bool) -> dict[st
             "stale_since": None,
         },
     )
-    final = renamed | {identity: fingerprint for identity, (fingerprint, _) in zip(lives, rows, strict=True)}
+    final = renamed | {identity: life.finding.fingerprint for identity, life in lives.items()}
     return {
         former: final[identity]
         for identity, formers in names.items()
@@ -166,17 +166,35 @@ def _renew_main(repository_id: int, first: int, current: str | None) -> None:
     known.filter(on_main=False, sha__in=main).update(on_main=True)
 
 
-def _with_fingerprints(lives: dict[str, _Life]) -> list[tuple[str, _Life]]:
-    """Each life with the fingerprint of its row: that of the finding, unless another life has it."""
-    taken: set[str] = set()
-    result = []
-    for identity, life in lives.items():
-        fingerprint = life.finding.fingerprint
-        if fingerprint in taken:
-            fingerprint = identity
-        taken.add(fingerprint)
-        result.append((fingerprint, life))
-    return result
+def _by_fingerprint(lives: dict[str, _Life], position: dict[str, int]) -> dict[str, _Life]:
+    """The lives by the fingerprint of their rows. One that a rename brought to where another had been goes on with
+    that one's life: a violation that went, and came back with another file.
+    """
+    found: dict[str, _Life] = {}
+    for life in lives.values():
+        earlier = found.get(life.finding.fingerprint)
+        if earlier is None:
+            found[life.finding.fingerprint] = life
+        else:
+            both = [(position[sha], kind, sha) for sha, kind in (*earlier.events, *life.events)]
+            kept = _joined([(at, kind) for at, kind, _ in both])
+            earlier.events = list(
+                dict.fromkeys((sha, kind) for at, kind, sha in sorted(both) if (at, kind) in kept)
+            )
+    return found
+
+
+def _joined(events: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Of the events of two lives, as (position, kind), those by which it begins or ends that either lasts."""
+    kept: set[tuple[int, str]] = set()
+    standing = 0
+    # What goes and what comes with one commit: it comes first, and the place was never without.
+    for position, kind in sorted(events, key=lambda event: (event[0], event[1] == Event.Kind.GONE)):
+        before = standing
+        standing += -1 if kind == Event.Kind.GONE else 1
+        if (before > 0) != (standing > 0):
+            kept.add((position, kind))
+    return kept
 
 
 def _take_along(audit: Audit, moved: dict[str, Finding]) -> None:
@@ -193,7 +211,25 @@ def _take_along(audit: Audit, moved: dict[str, Finding]) -> None:
     for identity, finding in moved.items():
         old, new = ids.get(identity), ids.get(finding.fingerprint)
         if old is not None and new is not None and old != new:
-            Event.objects.filter(violation=old).update(violation=new)
+            _join(old, new)
+
+
+def _join(old: int, new: int) -> None:
+    """Have the events of one violation be another's, whose place had a life of its own before perhaps."""
+    events = list(
+        Event.objects.filter(violation__in=[old, new])
+        .order_by("commit__position")
+        .values_list("pk", "commit__position", "kind", "violation")
+    )
+    if any(violation == new for *_, violation in events):
+        kept = _joined([(position, kind) for _, position, kind, _ in events])
+        by_event: dict[tuple[int, str], int] = {}
+        for pk, position, kind, _ in events:
+            if (position, kind) in kept:
+                by_event.setdefault((position, kind), pk)
+        surplus = [pk for pk, *_ in events if pk not in set(by_event.values())]
+        Event.objects.filter(pk__in=surplus).delete()
+    Event.objects.filter(violation=old).update(violation=new)
 
 
 def _add_events(audit: Audit, events: Sequence[tuple[str, str, str]], commits: dict[str, int]) -> None:

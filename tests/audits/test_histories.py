@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pygit2
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
@@ -204,3 +205,146 @@ def test_removing_a_repository_removes_its_history(repository: Repository) -> No
     whole_history(repository)
     auditing.remove(repository)
     assert not Commit.objects.exists() and not Event.objects.exists() and not History.objects.exists()
+
+
+ENUM = "from enum import Enum\nclass Kind(Enum):\n    RED = 1\n"
+USE = "from kinds import Kind\ndef f():\n    return Kind.BLUE\n"
+
+
+def story_of(violation: Violation) -> list[tuple[str, str]]:
+    return [
+        (event.commit.subject, event.kind) for event in violation.events.order_by("commit__position", "pk")
+    ]
+
+
+def moving(path: Path, *stages: tuple[str, dict[str, str]]) -> Path:
+    """Commits one after another, each by its name and its files besides the enum."""
+    init_repository(path)
+    parents: list[str] = []
+    for number, (name, files) in enumerate(stages):
+        parents = [
+            commit_tree(path, {"kinds.py": ENUM, **files}, name, 1_700_000_000 + 100 * number, parents)
+        ]
+    return path
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_went_and_comes_back_by_a_rename_is_one_violation(
+    tmp_path: Path, add_repository: AddRepository, at_once: bool
+) -> None:
+    stages = (
+        ("here", {"a.py": USE}),
+        ("gone", {}),
+        ("elsewhere", {"b.py": USE}),
+        ("renamed", {"a.py": USE}),
+    )
+    path = moving(tmp_path / "moving", *stages[: None if at_once else 3])
+    repository = add_repository(path)
+    assert whole_history(repository).state == State.SUCCEEDED
+    if not at_once:
+        moving(tmp_path / "again", *stages)
+        repository.location = str(tmp_path / "again")
+        repository.save()
+        assert whole_history(repository).state == State.SUCCEEDED
+    one_commit(repository)
+    standing = repository.violations.get(is_open=True)
+    assert standing.path == "a.py"
+    assert story_of(standing) == [("here", "introduced"), ("gone", "gone"), ("elsewhere", "introduced")]
+    assert all(not story_of(other) for other in repository.violations.exclude(pk=standing.pk))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_two_that_stood_together_make_one_life_when_a_rename_joins_them(
+    tmp_path: Path, add_repository: AddRepository, at_once: bool
+) -> None:
+    stages = (
+        ("both", {"a.py": USE, "b.py": USE}),
+        ("one left", {"b.py": USE}),
+        ("renamed", {"a.py": USE}),
+        ("mended", {"a.py": ""}),
+    )
+    path = moving(tmp_path / "moving", *stages[: None if at_once else 2])
+    repository = add_repository(path)
+    assert whole_history(repository).state == State.SUCCEEDED
+    if not at_once:
+        moving(tmp_path / "again", *stages)
+        repository.location = str(tmp_path / "again")
+        repository.save()
+        assert whole_history(repository).state == State.SUCCEEDED
+    assert story_of(repository.violations.get(path="a.py")) == [("both", "introduced"), ("mended", "gone")]
+
+
+def test_a_history_that_another_audit_got_in_front_of_follows_afterwards(
+    repository: Repository, drifting: Drifting
+) -> None:
+    whole_history(repository)
+    new = commit_tree(drifting.path, {"app.py": "x = 1\n"}, "Later", 1_700_000_300, [drifting.third])
+    newest = one_commit(repository)
+    in_front, _ = auditing.request(repository, drifting.first)
+    assert auditing.follow_up(newest.pk) is None, "one audit at a time"
+    auditing.run(in_front.pk)
+    follow_up = auditing.follow_up(in_front.pk)
+    assert follow_up is not None and follow_up.covers == Covers.HISTORY
+    auditing.run(follow_up.pk)
+    assert History.objects.get().head_sha == new
+    again, _ = auditing.request(repository, drifting.second)
+    auditing.run(again.pk)
+    assert auditing.follow_up(again.pk) is None, "nothing is new"
+
+
+def test_a_history_that_failed_is_not_asked_for_again_by_every_audit(
+    repository: Repository, drifting: Drifting
+) -> None:
+    whole_history(repository)
+    commit_tree(drifting.path, {"app.py": "x = 1\n"}, "Later", 1_700_000_300, [drifting.third])
+    follow_up = auditing.follow_up(one_commit(repository).pk)
+    assert follow_up is not None and auditing.cancel(follow_up)
+    assert auditing.follow_up(follow_up.pk) is None
+    older, _ = auditing.request(repository, drifting.first)
+    auditing.run(older.pk)
+    assert auditing.follow_up(older.pk) is None
+
+
+def test_a_branch_that_was_rewritten_with_another_policy_keeps_what_was_known(
+    repository: Repository, drifting: Drifting
+) -> None:
+    whole_history(repository)
+    before = told(repository)
+    History.objects.update(policy_digest="another")
+    commit_tree(drifting.path, {"app.py": "x = 1\n"}, "Another beginning", 1_700_000_400, [])
+    follow_up = auditing.follow_up(one_commit(repository).pk)
+    assert follow_up is not None
+    auditing.run(follow_up.pk)
+    follow_up.refresh_from_db()
+    assert (follow_up.state, follow_up.error_code) == (State.FAILED, "rewritten")
+    assert History.objects.get().stale_since is not None and told(repository) == before
+
+
+@pytest.mark.parametrize("digest", ["", "another"])
+def test_a_history_up_to_an_older_commit_does_not_take_the_place_of_a_longer_one(
+    repository: Repository, drifting: Drifting, digest: str
+) -> None:
+    whole_history(repository)
+    before = told(repository)
+    if digest:
+        History.objects.update(policy_digest=digest)
+    audit, _ = auditing.request(repository, drifting.second, covers=Covers.HISTORY)
+    auditing.run(audit.pk)
+    audit.refresh_from_db()
+    assert (audit.state, audit.error_code) == (State.FAILED, "shorter")
+    assert drifting.third[:9] in audit.error_message
+    history = History.objects.get()
+    assert history.head_sha == drifting.third and history.stale_since is None and told(repository) == before
+
+
+def test_a_branch_that_was_set_back_is_said_first_and_followed_when_asked_again(
+    repository: Repository, drifting: Drifting
+) -> None:
+    whole_history(repository)
+    pygit2.Repository(str(drifting.path)).references.create(
+        "refs/heads/main", pygit2.Oid(hex=drifting.second), force=True
+    )
+    assert whole_history(repository).error_code == "rewritten"
+    assert History.objects.get().stale_since is not None
+    assert whole_history(repository).state == State.SUCCEEDED
+    assert History.objects.get().head_sha == drifting.second

@@ -20,7 +20,20 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from audits import auditing, tasks
-from audits.models import Audit, BlobFacts, Lifespan, Repository, Schedule, State, Violation
+from audits.models import (
+    IN_FLIGHT,
+    Audit,
+    BlobFacts,
+    Commit,
+    Covers,
+    Event,
+    History,
+    Lifespan,
+    Repository,
+    Schedule,
+    State,
+    Violation,
+)
 from ssot_dash.celery import app
 from ssot_dash.embedded import binaries
 from ssot_dash.embedded.supervisor import Program
@@ -317,6 +330,74 @@ def test_an_audit_whose_worker_is_killed_ends_with_the_same_result(
     assert (audit.state, audit.error_message) == (State.SUCCEEDED, "")
     assert audit.attempts == (1 if victim == "its parsers" else 2)
     assert result(repository) == expected
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose history takes a while: four commits with 120 other versions of files each, and a merge."""
+    path = init_repository(tmp_path_factory.mktemp("long") / "long")
+    enum = "from enum import Enum\n\n\nclass IDType(Enum):\n    USER = 'user'\n"
+    files = {"app/__init__.py": "", "app/ids.py": enum}
+
+    def written(names: range, salt: int) -> dict[str, str]:
+        body = "".join(
+            f"def f{n}(a, b={salt}):\n    return [a + b * {n}, {{a: b}}]\n\n\n" for n in range(700)
+        )
+        use = "from app.ids import IDType\n\nRUN = IDType.RUN\n"
+        return {f"app/m{n}.py": f"N = {n}\n" + (use if n % 10 == salt else "") + body for n in names}
+
+    one = commit_tree(path, files := files | written(range(120), 1), "one", 1_700_000_000, [])
+    two = commit_tree(path, files := files | written(range(60, 180), 2), "two", 1_700_000_100, [one])
+    side = commit_tree(path, files | written(range(120), 3), "side", 1_700_000_200, [one], branch="side")
+    three = commit_tree(path, files := files | written(range(120), 4), "three", 1_700_000_300, [two])
+    files["app/ids.py"] = enum + "    RUN = 'run'\n"
+    commit_tree(path, files, "merge", 1_700_000_400, [three, side])
+    return path
+
+
+def history_of(repository: Repository) -> tuple[object, ...]:
+    """All that the audit of a history leaves behind, without ids and times."""
+    events = Event.objects.filter(commit__repository=repository).values_list(
+        "violation__fingerprint", "commit__sha", "kind"
+    )
+    commits = Commit.objects.filter(repository=repository).order_by("position")
+    names = ("sha", "position", "on_main", "introduced", "gone", "counts", "unseen", "parents")
+    return (
+        sorted(events),
+        list(commits.values_list(*names)),
+        History.objects.get(repository=repository).head_sha,
+    )
+
+
+@pytest.mark.celery
+def test_a_history_whose_worker_is_killed_goes_on_where_it_stopped(
+    short_leases: StartWorker, long: Path, add_repository: AddRepository
+) -> None:
+    calm = add_repository(long)
+    auditing.run(auditing.request(calm, covers=Covers.HISTORY)[0].pk)
+    expected = history_of(calm)
+    BlobFacts.objects.all().delete()
+    worker = short_leases()
+    repository = add_repository(long)
+    audit, _ = auditing.request(repository, covers=Covers.HISTORY)
+    tasks.dispatch_after_commit(audit)
+    freeze_in_the_middle(worker)
+    kept = set(BlobFacts.objects.values_list("blob_sha", flat=True))
+    kill(*parsers(worker), worker, *pool(worker))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT blob_sha, xmin::text FROM audits_blobfacts")
+        written_by = dict(cursor.fetchall())
+    assert not History.objects.filter(repository=repository).exists(), "all of it at once, or nothing"
+    short_leases()
+    with beat():
+        until(lambda: ended(audit))
+        until(lambda: not Audit.objects.filter(repository=repository, state__in=IN_FLIGHT).exists())
+    assert (audit.state, audit.error_message, audit.attempts) == (State.SUCCEEDED, "", 2)
+    assert history_of(repository) == expected
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT blob_sha, xmin::text FROM audits_blobfacts")
+        now = dict(cursor.fetchall())
+    assert kept and {sha: now[sha] for sha in kept} == {sha: written_by[sha] for sha in kept}, "read once"
 
 
 @pytest.mark.celery
