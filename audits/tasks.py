@@ -10,13 +10,14 @@ from audits import (
     auditing,
     executing,
     ingesting,
+    inquiries,
     notifying,
     pushing,
     remediation,
     scoring,
     waiving,
 )
-from audits.models import Audit, Covers, Repository, State, TestExecution, TestRun
+from audits.models import Audit, Covers, PolicyInquiry, Repository, State, TestExecution, TestRun
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,12 @@ def collect_test_runs(repository_id: int) -> None:
 
 
 @shared_task  # type: ignore[untyped-decorator]
+def answer_inquiry(inquiry_id: int) -> None:
+    """Say what a draft of a policy would change, if somebody (still) waits for it."""
+    inquiries.answer(inquiry_id)
+
+
+@shared_task  # type: ignore[untyped-decorator]
 def dispatch_due() -> None:
     """The beat: take back what was lost, request what is due, send messages for what waits."""
     steps = (
@@ -93,11 +100,13 @@ def dispatch_due() -> None:
         pushing.due,
         executing.reap,
         executing.due,
+        inquiries.tidy,
         _dispatch_lapsed,
         _dispatch_evidence,
         notifying.announce_audits,
         notifying.gather,
         _dispatch_notices,
+        _dispatch_inquiries,
     )
     for step in steps:
         try:
@@ -107,6 +116,11 @@ def dispatch_due() -> None:
             logger.exception("The dispatcher could not %s", step.__name__)
     for audit_id in auditing.to_dispatch():
         _send(audit_id)
+
+
+def _dispatch_inquiries() -> None:
+    for inquiry_id in inquiries.to_answer():
+        _deliver(answer_inquiry, inquiry_id)
 
 
 def _dispatch_lapsed() -> None:
@@ -148,6 +162,11 @@ def pushed(repository: Repository) -> None:
 def execute_after_commit(execution: TestExecution) -> None:
     """Send the message for requested tests once their row is committed. Without a broker, the beat does it later."""
     transaction.on_commit(lambda: _deliver(execute_tests, execution.pk))
+
+
+def answer_after_commit(inquiry: PolicyInquiry) -> None:
+    """Send the message for a new inquiry once its row is committed. Without a broker, the beat does it later."""
+    transaction.on_commit(lambda: _deliver(answer_inquiry, inquiry.pk))
 
 
 def keep_up_after_commit(repository_id: int) -> None:

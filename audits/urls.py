@@ -40,6 +40,11 @@ urlpatterns = [
     path("repositories/<slug:slug>/history/audit/", histories.audit_history, name="audit-history"),
     path("repositories/<slug:slug>/policy/", policies.policy, name="policy"),
     path("repositories/<slug:slug>/policy/check/", policies.policy_check, name="policy-check"),
+    path("repositories/<slug:slug>/policy/preview/", policies.policy_preview, name="policy-preview"),
+    path("repositories/<slug:slug>/policy/suggest/", policies.policy_suggest, name="policy-suggest"),
+    path(
+        "repositories/<slug:slug>/policy/inquiries/<int:pk>/", policies.policy_inquiry, name="policy-inquiry"
+    ),
     path(
         "repositories/<slug:slug>/policy/versions/<int:number>/",
         policies.policy_version,

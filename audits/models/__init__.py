@@ -14,7 +14,7 @@ from audits.models.issue import (
     Priority,
 )
 from audits.models.notice import Channel, Delivery, Notice, NoticeEvent
-from audits.models.policy import PolicySource, PolicyVersion
+from audits.models.policy import PolicyInquiry, PolicySource, PolicyVersion
 from audits.models.registry import MemberUse, RegistryReading
 from audits.models.repository import Membership, Repository, Role, SampleRemoval, Schedule
 from audits.models.testrun import Test, TestReport, TestResult, TestRun
@@ -45,6 +45,7 @@ __all__ = [
     "Membership",
     "Notice",
     "NoticeEvent",
+    "PolicyInquiry",
     "PolicySource",
     "PolicyVersion",
     "Priority",

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 
+from audits.models.audit import IN_FLIGHT, State
 from audits.models.repository import Repository
 
 
@@ -45,3 +46,41 @@ class PolicyVersion(models.Model):
     @property
     def is_in_tree(self) -> bool:
         return self.source == PolicySource.TREE
+
+
+class PolicyInquiry(models.Model):
+    """A question about a draft that takes a worker seconds to answer, and the answer: what it would change at the last
+    audited commit, or which policy to begin with there.
+
+    States move by conditional UPDATE, like those of audits; ``beat_at`` is the last sign of life. It isn't tried again:
+    whoever asked can ask anew. Old ones are deleted.
+    """
+
+    class Kind(models.TextChoices):
+        PREVIEW = "preview", "Preview"
+        SUGGESTION = "suggestion", "Suggestion"
+
+    repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="policy_inquiries")
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PREVIEW)
+    source = models.CharField(max_length=10, choices=PolicySource.choices, default=PolicySource.SITE)
+    text = models.TextField(blank=True)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    asked_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    beat_at = models.DateTimeField(null=True, blank=True)
+    phase = models.CharField(max_length=40, blank=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    answer = models.JSONField(default=dict, blank=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name_plural = "policy inquiries"
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk} for {self.repository_id}"
+
+    @property
+    def in_flight(self) -> bool:
+        return self.state in IN_FLIGHT

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.http import HttpResponse
@@ -11,11 +12,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from audits import access, auditing, fetching, policies, tasks
+from audits import access, auditing, fetching, inquiries, policies, tasks
 from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import Policy, PolicyError, parse_policy
 from audits.forms import PolicyForm
-from audits.models import PolicySource, PolicyVersion, Repository
+from audits.models import PolicyInquiry, PolicySource, PolicyVersion, Repository
 from audits.views.differences import difference
 from audits.views.pages import HtmxHttpRequest, render_page
 
@@ -60,14 +61,27 @@ def policy(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         return _save(request, repository)
     current = repository.policy
-    form = PolicyForm(
-        initial={
-            "source": current.source if current else PolicySource.SITE,
-            "text": current.text if current else "",
-            "based_on": current.number if current else 0,
-        }
-    )
-    return render_page(request, "audits/policy.html", _context(request, repository, form))
+    initial: dict[str, Any] = {
+        "source": current.source if current else PolicySource.SITE,
+        "text": current.text if current else "",
+        "based_on": current.number if current else 0,
+    }
+    inquiry = _wanted_inquiry(request, repository)
+    if inquiry is not None:
+        if inquiry.kind == PolicyInquiry.Kind.PREVIEW:
+            initial |= {"source": inquiry.source, "text": inquiry.text}
+        elif "use" in request.GET and "text" in inquiry.answer:
+            initial |= {"source": PolicySource.SITE, "text": inquiry.answer["text"]}
+    context = _context(request, repository, PolicyForm(initial=initial))
+    return render_page(request, "audits/policy.html", {**context, "inquiry": inquiry})
+
+
+def _wanted_inquiry(request: HtmxHttpRequest, repository: Repository) -> PolicyInquiry | None:
+    """The one that the address names, for those who may ask."""
+    wanted = request.GET.get("inquiry", "")
+    if not (wanted.isdecimal() and len(wanted) < 18 and request.user.has_perm(CHANGE, repository)):
+        return None
+    return repository.policy_inquiries.filter(pk=int(wanted)).first()
 
 
 def _repository(request: HtmxHttpRequest, slug: str, permission: str = "") -> Repository:
@@ -130,6 +144,58 @@ def policy_check(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     repository = _repository(request, slug, CHANGE)
     text = request.POST.get("text", "").replace("\0", "\N{REPLACEMENT CHARACTER}")
     return render(request, "audits/policy.html#policy-said", {"repository": repository, "said": _said(text)})
+
+
+@require_POST
+def policy_preview(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    """Ask what a draft would change at the last audited commit. A worker answers; the page asks for the answer."""
+    repository = _repository(request, slug, CHANGE)
+    form = PolicyForm(request.POST)
+    form.is_valid()
+    if "text" not in form.cleaned_data or "source" not in form.cleaned_data:
+        if request.htmx:
+            words = "Mend what is marked in the text, then look at what it changes."
+            return render(
+                request, "audits/policy.html#policy-preview", {"preview_problem": words}, status=422
+            )
+        form.errors.pop("reason", None)
+        return _refused(request, repository, form, 422)
+    draft = {"source": form.cleaned_data["source"], "text": form.cleaned_data["text"]}
+    return _ask(request, repository, PolicyInquiry.Kind.PREVIEW, **draft)
+
+
+@require_POST
+def policy_suggest(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    """Ask for a policy to begin with, from what the last audited commit holds."""
+    repository = _repository(request, slug, CHANGE)
+    return _ask(request, repository, PolicyInquiry.Kind.SUGGESTION)
+
+
+def _ask(
+    request: HtmxHttpRequest, repository: Repository, kind: PolicyInquiry.Kind, **draft: Any
+) -> HttpResponse:
+    assert isinstance(request.user, User)  # nobody else has permissions
+    inquiry = inquiries.ask(repository, request.user, kind=kind, **draft)
+    tasks.answer_after_commit(inquiry)
+    address = f"{reverse('audits:policy', args=[repository.slug])}?inquiry={inquiry.pk}"
+    if not request.htmx:
+        return redirect(f"{address}#policy-preview")
+    context = {"repository": repository, "inquiry": inquiry}
+    response = render(request, "audits/policy.html#policy-preview", context)
+    response.headers["HX-Replace-Url"] = address
+    return response
+
+
+@require_GET
+def policy_inquiry(request: HtmxHttpRequest, slug: str, pk: int) -> HttpResponse:
+    """How far an inquiry is, or its answer."""
+    repository = _repository(request, slug, CHANGE)
+    inquiry = repository.policy_inquiries.filter(pk=pk).first()
+    if not request.htmx:
+        return redirect(f"{reverse('audits:policy', args=[slug])}?inquiry={pk}#policy-preview")
+    return render(
+        request, "audits/policy.html#policy-preview", {"repository": repository, "inquiry": inquiry}
+    )
 
 
 def _save(request: HtmxHttpRequest, repository: Repository) -> HttpResponse:

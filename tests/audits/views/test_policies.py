@@ -2,10 +2,10 @@
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
-from audits import policies, tasks
-from audits.models import Audit, PolicySource, State, Trigger
+from audits import inquiries, policies, tasks
+from audits.models import Audit, PolicyInquiry, PolicySource, State, Trigger
 from tests.audits.story import POLICY, Story
 from tests.audits.views.conftest import SignIn, fragment
 
@@ -167,3 +167,72 @@ def test_page_needs_as_many_queries_for_many_versions_as_for_one(
     # session, user, repository, versions counted, versions, audit in flight, permissions of the user and of groups
     with django_assert_num_queries(8):
         editor.get(story.url + "policy/")
+
+
+# --- Previews -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ids of the inquiries for which a message was sent to the broker."""
+    ids: list[int] = []
+    monkeypatch.setattr(tasks.answer_inquiry, "apply_async", lambda args, **options: ids.append(args[0]))
+    return ids
+
+
+def test_a_preview_is_asked_for_by_a_click_and_answered_by_a_worker(
+    editor: Client,
+    story: Story,
+    asked: list[int],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    headers = fragment("policy-preview")
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = editor.post(story.url + "policy/preview/", edit(reason=""), headers=headers)
+    inquiry = PolicyInquiry.objects.get()
+    assert asked == [inquiry.pk]
+    assert answer.headers["HX-Replace-Url"] == f"{story.url}policy/?inquiry={inquiry.pk}"
+    address = f"{story.url}policy/inquiries/{inquiry.pk}/"
+    assert f'hx-get="{address}" hx-trigger="every 1s"' in answer.content.decode()
+    inquiries.answer(inquiry.pk)
+    page = editor.get(address, headers=headers).content.decode()
+    assert "every 1s" not in page
+    assert "Production to Scripts" in page
+    assert editor.get(address).headers["Location"].startswith(f"{story.url}policy/?inquiry=")
+    whole = editor.get(f"{story.url}policy/?inquiry={inquiry.pk}").content.decode()
+    assert "script = [&quot;app/**&quot;]" in whole  # the draft is still in the editor
+    assert story.repository.policy_versions.count() == 1
+
+
+def test_a_preview_works_without_htmx(editor: Client, story: Story) -> None:
+    answer = editor.post(story.url + "policy/preview/", edit())
+    assert answer.headers["Location"].endswith(
+        f"policy/?inquiry={PolicyInquiry.objects.get().pk}#policy-preview"
+    )
+    bad = editor.post(story.url + "policy/preview/", edit("= nonsense"))
+    assert bad.status_code == 422
+    assert "not valid TOML" in bad.content.decode()
+
+
+def test_a_text_with_an_error_is_not_previewed(editor: Client, story: Story) -> None:
+    headers = fragment("policy-preview")
+    answer = editor.post(story.url + "policy/preview/", edit("= nonsense"), headers=headers)
+    assert answer.status_code == 422
+    assert "Mend what is marked" in answer.content.decode()
+    assert not PolicyInquiry.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["policy/preview/", "policy/suggest/"])
+def test_who_may_not_change_the_repository_asks_nothing(
+    viewer: Client, editor: Client, story: Story, path: str
+) -> None:
+    assert viewer.post(story.url + path, edit()).status_code == 403
+    editor.post(story.url + "policy/preview/", edit())
+    inquiry = PolicyInquiry.objects.get()
+    assert viewer.get(f"{story.url}policy/inquiries/{inquiry.pk}/").status_code == 403
+    assert "&quot;app/**&quot;" not in viewer.get(f"{story.url}policy/?inquiry={inquiry.pk}").content.decode()
+
+
+@pytest.mark.parametrize("number", ["x", "999", "9" * 40])
+def test_a_strange_inquiry_shows_the_page_without_one(editor: Client, story: Story, number: str) -> None:
+    assert editor.get(f"{story.url}policy/?inquiry={number}").status_code == 200
