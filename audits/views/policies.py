@@ -190,7 +190,7 @@ def _ask(
 def policy_inquiry(request: HtmxHttpRequest, slug: str, pk: int) -> HttpResponse:
     """How far an inquiry is, or its answer."""
     repository = _repository(request, slug, CHANGE)
-    inquiry = repository.policy_inquiries.filter(pk=pk).first()
+    inquiry = get_object_or_404(repository.policy_inquiries, pk=pk)
     if not request.htmx:
         return redirect(f"{reverse('audits:policy', args=[slug])}?inquiry={pk}#policy-preview")
     return render(
