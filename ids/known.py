@@ -65,6 +65,11 @@ def named(value: str) -> KnownType:
     return found if found is not None else _looked_up(value)
 
 
+def refreshed(value: str) -> KnownType:
+    """The type with this value as the registry has it now. Raises UnknownType."""
+    return _looked_up(value)
+
+
 def usable(kind: KnownType, stacklevel: int = 3) -> KnownType:
     """The type as it is now, when IDs of it are issued. Raises RetiredType, warns of a deprecated one."""
     if kind.status == IDType.Status.RETIRED:

@@ -25,6 +25,7 @@ from audits.api import router as audits_router
 from audits.fetching import LocationError
 from audits.ingesting import ReceiveError
 from audits.models import Repository
+from ids.api import leases_router
 from ids.api import router as ids_router
 from ids.minting import MintingError
 from ssot_dash import __version__, tokens
@@ -39,6 +40,20 @@ CODES = {
     409: "conflict",
     413: "too-large",
     422: "invalid",
+}
+# Of the refusals of the ID service; of all others it is 422.
+MINTING_STATUS = {
+    "not-issued": 404,
+    "unknown-lease": 404,
+    "already-issued": 409,
+    "already-released": 409,
+    "not-owner": 409,
+    "idempotency-key-reused": 409,
+    # the registry's own state, not the request: trying later helps
+    "counter-behind": 503,
+    "counters-exhausted": 503,
+    "lease-unavailable": 503,
+    "unsafe-database": 503,
 }
 
 api = NinjaAPI(
@@ -92,6 +107,7 @@ def _guarded(router: Router) -> Router:
 
 api.add_router("", _guarded(audits_router))
 api.add_router("/ids", _guarded(ids_router))
+api.add_router("/leases", _guarded(leases_router))
 
 
 def _answer(request: HttpRequest, status: int, message: str, code: str = "", **more: Any) -> HttpResponse:
@@ -111,9 +127,9 @@ def _no_location(request: HttpRequest, error: LocationError) -> HttpResponse:
 
 @api.exception_handler(MintingError)
 def _not_minted(request: HttpRequest, error: MintingError) -> HttpResponse:
-    more = {"limit": error.limit} if error.limit is not None else {}
-    status = 503 if error.code in {"lease-unavailable", "unsafe-database"} else 422
-    return _answer(request, status, error.message, error.code, **more)
+    said = {"limit": error.limit, "received": error.received, "row": error.row}
+    more = {name: value for name, value in said.items() if value is not None}
+    return _answer(request, MINTING_STATUS.get(error.code, 422), error.message, error.code, **more)
 
 
 @api.exception_handler(HttpError)

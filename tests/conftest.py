@@ -65,6 +65,18 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 
+from ids import metrics, minting  # noqa: E402 - models need Django to be set up
+
+
+@pytest.fixture(autouse=True)
+def no_leases_of_another_test() -> Iterator[None]:
+    """Each test's database is new to this process, so what it leased before must not be handed out."""
+    minting.forget_leases()
+    metrics.forget()
+    yield
+    minting.forget_leases()
+    metrics.forget()
+
 
 @pytest.fixture
 def child_environment(transactional_db: None) -> dict[str, str]:

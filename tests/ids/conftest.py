@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -7,20 +6,9 @@ import pytest
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import StateApps
 
-from ids import metrics, minting
 from ids.models import IDType
 
 CANONICAL: Any = import_module("ids.migrations.0002_canonical_types")
-
-
-@pytest.fixture(autouse=True)
-def no_leases_of_another_test() -> Iterator[None]:
-    """Each test's database is new to this process, so what it leased before must not be handed out."""
-    minting.forget_leases()
-    metrics.forget()
-    yield
-    minting.forget_leases()
-    metrics.forget()
 
 
 @pytest.fixture

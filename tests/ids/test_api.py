@@ -1,0 +1,252 @@
+"""The service over HTTP: everything once, keys that make a request safe to repeat, and bad input."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from ids import formats, lookups
+from ids.models import IDLease, IDTally, IDType, IssuedID
+from ssot_dash import tokens
+from tests.ids.conftest import seed_canonical_types
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    seed_canonical_types()
+    return User.objects.create_superuser("ada", password="correct horse battery")
+
+
+@pytest.fixture
+def call(ada: User) -> Call:
+    """``call("generate", {...}, 201)``: the answer to a POST, or to a GET where there is no body."""
+    _, secret = tokens.create(ada, "a program", ["ids:read", "ids:write"])
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+
+    def send(path: str, body: object = None, status: int = 200, **headers: str) -> Any:
+        address = f"/api/v1/{path}" if path.startswith("leases") else f"/api/v1/ids/{path}"
+        if body is None:
+            answer = client.get(address)
+        else:
+            data = body if isinstance(body, bytes) else json.dumps(body)
+            answer = client.post(address, data, content_type="application/json", headers=headers)
+        assert answer.status_code == status, answer.content
+        return answer.json()
+
+    return send
+
+
+def test_an_id_lives_its_life_over_http(call: Call) -> None:
+    thread = call("generate", {"type": "thread", "owner": "user-7"}, 201)["id"]
+    run = call("generate", {"type": "run", "prefix": "eu", "parent": thread, "context": {"a": 1}}, 201)["id"]
+    record = call(f"issued/{run}")
+    assert (record["type"], record["state"], record["prefix"], record["parent"]) == (
+        "run",
+        "issued",
+        "eu",
+        thread,
+    )
+    assert record["issuer"].endswith(":ada") and record["context"] == {"a": 1}
+    (found,) = call("validate", {"ids": [run], "type": "run"})
+    assert [found[name]["holds"] for name in ("is_format", "is_type", "is_issued")] == [True] * 3
+    (words,) = call("explain", {"ids": [run]})
+    assert [part["name"] for part in words["parts"]] == ["prefix", "type", "counter", "random"]
+    assert call("release", {"id": run, "owner": "user"}, 409)["code"] == "not-owner"
+    assert call("release", {"id": run})["count"] == 1
+    assert call("release", {"id": run}, 409)["code"] == "already-released"
+    assert call(f"issued/{run}")["state"] == "released"
+    assert call("count?owner=user-7")["count"] == 1
+    assert call("release-owner", {"owner": "user-7"})["count"] == 1
+    assert call("issued/run_1_00c0ffee", None, 404)["code"] == "not-issued"
+
+
+def test_batches_over_http(call: Call) -> None:
+    texts = call("generate-many", {"type": "run", "count": 10_000}, 201)["ids"]
+    assert len(set(texts)) == 10_000 == IssuedID.objects.count()
+    items = [{"id": f"user_{number}_00c0ffee", "owner": "bo"} for number in range(1, 101)]
+    assert call("register-many", {"items": items}, 201)["types"] == ["user"] * 100
+    error = call("register-many", {"items": [{"id": "user_900_00c0ffee"}, items[0]]}, 409)
+    assert (error["code"], error["row"]) == ("already-issued", 1)
+    assert call("release-many", {"ids": texts})["count"] == 10_000
+    assert {row["type"]: row["active"] for row in call("stats")}["user"] == 100
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = call(f"issued?owner=bo&limit=30{'&cursor=' + cursor if cursor else ''}")
+        seen += [row["id"] for row in page["items"]]
+        cursor = page["next"]
+    assert sorted(seen) == sorted(item["id"] for item in items)
+
+
+def test_related_ids_spellings_and_uuids_over_http(call: Call) -> None:
+    found = call("related", {"owner": "user-7", "context": {"user": "ada"}}, 201)
+    assert lookups.parents(found["request"]) == [found["run"], found["thread"]]
+    (spelling, wrong) = call("normalise", {"ids": [found["run"].upper(), "nope"]})
+    assert spelling["normal"] == found["run"] and wrong["normal"] is None and wrong["problem"]
+    (number,) = call("to-uuids", {"ids": [found["run"]]}, 201)
+    assert call("from-uuids", {"uuids": [number], "type": "run"}, 201)["ids"] == [found["run"]]
+    assert call("purge-preview") == []
+
+
+def test_a_key_makes_a_request_safe_to_repeat(call: Call) -> None:
+    body = {"type": "run", "count": 5}
+    first = call("generate-many", body, 201, **{"Idempotency-Key": "k1"})
+    assert call("generate-many", body, 201, **{"Idempotency-Key": "k1"}) == first
+    assert call("generate-many", body, 201, **{"Idempotency-Key": "k2"}) != first
+    assert call("generate-many", body, 201) != first
+    assert IssuedID.objects.count() == 15
+    error = call("generate-many", {**body, "count": 6}, 409, **{"Idempotency-Key": "k1"})
+    assert error["code"] == "idempotency-key-reused"
+    assert (
+        call("generate", {"type": "run"}, 409, **{"Idempotency-Key": "k1"})["code"]
+        == "idempotency-key-reused"
+    )
+    for key in ("", "x" * 201):
+        assert call("generate", {"type": "run"}, 422, **{"Idempotency-Key": key})["code"].startswith(
+            "invalid"
+        )
+    assert IssuedID.objects.count() == 15
+
+
+def test_a_key_of_a_refused_request_may_be_used_again(call: Call) -> None:
+    call("generate", {"type": "runn"}, 422, **{"Idempotency-Key": "k1"})
+    call("generate", {"type": "run"}, 201, **{"Idempotency-Key": "k1"})
+
+
+def test_keys_of_other_callers_are_other_keys(call: Call, ada: User) -> None:
+    first = call("generate", {"type": "run"}, 201, **{"Idempotency-Key": "k1"})
+    bo = User.objects.create_superuser("bo")
+    _, secret = tokens.create(bo, "x", ["ids:write"])
+    answer = Client().post(
+        "/api/v1/ids/generate",
+        {"type": "run"},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {secret}", "Idempotency-Key": "k1"},
+    )
+    assert answer.status_code == 201 and answer.json() != first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_block_is_leased_and_its_use_reported(call: Call) -> None:
+    block = call("leases", {"type": "run", "size": 100}, 201)
+    assert (block["type"], block["size"], len(bytes.fromhex(block["seed"]))) == ("run", 100, 16)
+    report = {"reports": [{"lease": block["lease"], "used": 10}]}
+    assert call("leases/report", report)["count"] == 10
+    assert call("leases/report", report)["count"] == 0
+    assert IssuedID.objects.count() == 10 and IDLease.objects.get().used == 10
+    following = call("generate", {"type": "run"}, 201)["id"]
+    assert formats.parse(following).counter > 100  # type: ignore[union-attr]
+    for size in (0, -1, 100_001, 10**9):
+        error = call("leases", {"type": "run", "size": size}, 422)
+        assert error["code"] == "invalid-count" and error["limit"] == 100_000 and error["received"] == size
+    assert call("leases/report", {"reports": [{"lease": "x", "used": 1}]}, 404)["code"] == "unknown-lease"
+    IDType.objects.filter(value="run").update(format="ulid")
+    assert call("leases", {"type": "run"}, 422)["code"] == "not-counted"
+    IDType.objects.filter(value="run").update(status="retired")
+    assert call("leases", {"type": "run"}, 422)["code"] == "retired-type"
+
+
+DEEP = b'{"type": "run", "context": {"a": ' + b"[" * 10_000 + b"]" * 10_000 + b"}}"
+RUN = '{"type": "run", '
+BAD: list[tuple[str, Any, set[str]]] = [
+    ("generate", {"type": "runn"}, {"unknown-type"}),
+    ("generate", {"type": "retired"}, {"retired-type"}),
+    ("generate", {"type": "run", "prefix": "a_b"}, {"invalid-prefix"}),
+    ("generate", {"type": "run", "prefix": "a\n"}, {"invalid-prefix"}),
+    ("generate", {"type": "run", "prefix": "<script>"}, {"invalid-prefix"}),
+    ("generate", {"type": "run", "prefix": "p" * 300}, {"invalid-prefix"}),
+    ("generate", {"type": "run", "prefix": "a\x00"}, {"invalid-prefix"}),
+    ("generate", (RUN + '"prefix": "\\ud800"}').encode(), {"invalid-prefix", "invalid"}),
+    ("generate", (RUN + '"context": {"a": "\\ud800"}}').encode(), {"invalid-context", "invalid"}),
+    ("generate", (RUN + '"context": {"a\\u0000": 1}}').encode(), {"invalid-context"}),
+    ("generate", (RUN + '"context": {"a": NaN}}').encode(), {"invalid-context", "bad-request"}),
+    ("generate", (RUN + '"context": {"a": 1e999}}').encode(), {"invalid-context"}),
+    (
+        "generate",
+        (RUN + '"context": {"a": ' + "1" * 5_000 + "}}").encode(),
+        {"invalid-context", "bad-request"},
+    ),
+    ("generate", {"type": "run", "context": {"a": "x" * 1_000_000}}, {"invalid-context"}),
+    ("generate", DEEP, {"invalid-context", "bad-request"}),
+    ("generate", b"\xff", {"bad-request"}),
+    ("generate", {"type": "run", "context": [1]}, {"invalid"}),
+    ("generate", {"type": "run", "owner": "x" * 101}, {"invalid-owner"}),
+    ("generate", {"type": "run", "owner": "a\x00"}, {"invalid-owner"}),
+    ("generate", {"type": "run", "parent": "thread_1_00c0ffee"}, {"unknown-parent"}),
+    ("generate", {"type": "run", "parent": "\x00"}, {"invalid-id"}),
+    ("generate", {"type": ["run"]}, {"invalid"}),
+    ("generate-many", {"type": "run", "count": 0}, {"invalid-count"}),
+    ("generate-many", {"type": "run", "count": -1}, {"invalid-count"}),
+    ("generate-many", {"type": "run", "count": 10_001}, {"invalid-count"}),
+    ("generate-many", {"type": "run", "count": 10**9}, {"invalid-count"}),
+    ("generate-many", {"type": "run", "count": 10**30}, {"invalid"}),
+    ("generate-many", {"type": "run", "count": "many"}, {"invalid"}),
+    ("generate-many", {"type": "run", "count": 1.5}, {"invalid"}),
+    ("generate-many", {"type": "run", "count": 5, "prefix": "a_b"}, {"invalid-prefix"}),
+    ("register", {"id": "not-an-id"}, {"invalid-id"}),
+    ("register", {"id": "run_1_00c0ffee\n"}, {"invalid-id"}),
+    ("register", {"id": "run_1_00c0ffee", "type": "user"}, {"invalid-id"}),
+    ("register-many", {"items": []}, {"invalid-count"}),
+    ("register-many", {"items": [{"id": "run_1_00c0ffee"}] * 10_001}, {"invalid-count"}),
+    ("release-many", {"ids": ["run_1_00c0ffee", "x\x00"]}, {"invalid-id"}),
+    ("release-owner", {"owner": ""}, {"invalid-owner"}),
+    ("validate", {"ids": ["x"] * 10_001}, {"invalid-count"}),
+    ("explain", {"ids": ["x"] * 101}, {"invalid-count"}),
+    ("from-uuids", {"uuids": ["nope"], "type": "run"}, {"invalid-id"}),
+    ("leases", {"type": "runn"}, {"unknown-type"}),
+    ("leases/report", {"reports": []}, {"invalid-count"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "codes"), BAD, ids=range(len(BAD)))
+def test_bad_input_is_refused_in_words_and_nothing_is_half_done(
+    call: Call, ada: User, path: str, body: Any, codes: set[str]
+) -> None:
+    IDType.objects.create(value="retired", description="Retired.", status="retired")
+    status = 400 if codes == {"bad-request"} else None
+    secret = tokens.create(ada, "x", ["ids:read", "ids:write"])[1]
+    address = f"/api/v1/{path}" if path.startswith("leases") else f"/api/v1/ids/{path}"
+    data = body if isinstance(body, bytes) else json.dumps(body)
+    answer = Client().post(
+        address, data, content_type="application/json", headers={"Authorization": f"Bearer {secret}"}
+    )
+    assert 400 <= answer.status_code < 500 and (status is None or answer.status_code == status), (
+        answer.content
+    )
+    said = answer.json()
+    assert said["code"] in codes and 5 < len(said["message"]) < 400, said
+    assert not IssuedID.objects.exists() and not IDTally.objects.exists() and not IDLease.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "type=runn", "cursor=x&type=run", "", "owner=%00"]
+)
+def test_bad_questions_are_refused(call: Call, query: str) -> None:
+    assert call(f"issued?{query}", None, 422)["message"]
+
+
+def test_what_is_no_id_can_be_asked_about(call: Call) -> None:
+    texts = ["", "<script>", "x" * 5_000, "\x00", "not-an-id", "\N{EURO SIGN}"]
+    assert not any(row["is_format"]["holds"] for row in call("validate", {"ids": texts}))
+    assert [row["record"] for row in call("explain", {"ids": texts[:2]})] == [None, None]
+    assert call("issued/%00", None, 404)["code"] == "not-issued"
+
+
+def test_a_token_that_ended_or_was_made_for_reading_issues_nothing(ada: User) -> None:
+    token, secret = tokens.create(ada, "x", ["ids:write"])
+    tokens.revoke(token)
+    reader = tokens.create(ada, "y", ["ids:read"])[1]
+    for text, status in ((secret, 401), (reader, 403), ("ssot_" + "x" * 43, 401)):
+        for path in ("ids/generate", "leases"):
+            answer = Client().post(
+                f"/api/v1/{path}",
+                {"type": "run"},
+                content_type="application/json",
+                headers={"Authorization": f"Bearer {text}"},
+            )
+            assert answer.status_code == status
+    assert not IssuedID.objects.exists()
