@@ -90,6 +90,9 @@ class TokenAuth(HttpBearer):
         if not tokens.may(found, self.scope, repository):
             raise AuthorizationError(message=f"this token, or its user, may not: {self.scope}")
         request.user = found.user
+        request.api_scope = self.scope  # type: ignore[attr-defined]
+        if repository is not None:
+            request.repository = repository  # type: ignore[attr-defined]
         return found
 
 

@@ -1,14 +1,56 @@
 """Middleware of this site."""
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware, RemoteUserMiddleware
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render, resolve_url
 
+from ssot_dash.addresses import is_proxy
+
 # What a form holds besides its file.
 _FORM_BYTES = 1024**2
+
+
+# The parts of the site that may be opened to readers who don't sign in.
+OPEN_NAMESPACES = {"audits", "ids"}
+
+
+class SignInRequired(LoginRequiredMiddleware):
+    """Every view needs somebody who is signed in, except for reading where ``SSOT_OPEN_READING`` allows that.
+
+    A stranger whom a view refuses is sent to sign in: that may be all that they lack.
+    """
+
+    def process_view(
+        self, request: HttpRequest, view_func: Any, view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        if settings.SSOT_OPEN_READING and request.method in {"GET", "HEAD"}:
+            match = request.resolver_match
+            if match is not None and match.namespaces and match.namespaces[0] in OPEN_NAMESPACES:
+                return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        if isinstance(exception, PermissionDenied) and not request.user.is_authenticated:
+            assert request.resolver_match is not None  # a view has raised it
+            return self.handle_no_permission(request, request.resolver_match.func)
+        return None
+
+
+class UserOfProxy(RemoteUserMiddleware):
+    """Signs in whom a configured proxy names in ``SSOT_USER_HEADER``; from anywhere else that header is nothing."""
+
+    header = "HTTP_" + settings.SSOT_USER_HEADER.upper().replace("-", "_")
+
+    def process_request(self, request: HttpRequest) -> None:
+        if not is_proxy(str(request.META.get("REMOTE_ADDR") or "")):
+            request.META.pop(self.header, None)
+        super().process_request(request)
 
 
 def htmx_sign_in(

@@ -1,8 +1,12 @@
-"""What belongs to the site itself: tokens of the programs that use it."""
+"""What belongs to the site itself: tokens, sessions, who did what."""
+
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
+from django.utils.module_loading import import_string
 
 from audits.models import Repository
 
@@ -32,3 +36,88 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.start}…)"
+
+
+class UserSession(AbstractBaseSession):
+    """A browser's session, and whose it is: so that people see theirs, and can end all of them."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="sessions"
+    )
+    began_at = models.DateTimeField(auto_now_add=True)
+    address = models.CharField(max_length=45, blank=True)
+    browser = models.CharField(max_length=200, blank=True)
+
+    class Meta(AbstractBaseSession.Meta):
+        indexes = [models.Index(fields=["user", "-began_at"], name="sessions_of_user")]
+
+    @classmethod
+    def get_session_store_class(cls) -> Any:
+        return import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+
+
+class SignInFailure(models.Model):
+    """A try to sign in that did not succeed (yet). ``name`` is a SHA-256: people type passwords where names belong."""
+
+    name = models.CharField(max_length=64)
+    address = models.CharField(max_length=45)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["name", "at"], name="failures_of_name"),
+            models.Index(fields=["address", "at"], name="failures_of_address"),
+            models.Index(fields=["at"], name="failures_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"from {self.address} at {self.at}"
+
+
+class Activity(models.Model):
+    """That somebody did something, or was refused. Rows are only ever added: the database refuses the rest.
+
+    Names are kept as they were, beside the numbers, so that a row still says who and what when those are gone.
+    ``verb`` is a word of ``ssot_dash.activity``, ``url`` where it happened, ``details`` what was entered.
+    """
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    user_id = models.BigIntegerField(null=True, blank=True)
+    user = models.CharField(max_length=150, blank=True)
+    token = models.CharField(max_length=100, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    verb = models.CharField(max_length=60)
+    is_refused = models.BooleanField(default=False)
+    repository_id = models.BigIntegerField(null=True, blank=True)
+    repository = models.CharField(max_length=100, blank=True)
+    object = models.CharField(max_length=300, blank=True)
+    url = models.CharField(max_length=500, blank=True)
+    details = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "activities"
+        permissions = [("manage_people", "Can invite people and give them roles")]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="activity_of_user"),
+            models.Index(fields=["verb", "-id"], name="activity_by_verb"),
+            models.Index(fields=["repository", "-id"], name="activity_of_repository"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.verb}"
+
+
+class Identity(models.Model):
+    """Who somebody is at the identity provider: its issuer and subject never change, names and mail addresses do."""
+
+    issuer = models.CharField(max_length=300)
+    subject = models.CharField(max_length=255)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="identities")
+
+    class Meta:
+        verbose_name_plural = "identities"
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="one_user_per_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.issuer}"

@@ -80,12 +80,13 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     # Every view needs a signed-in user unless it says otherwise with @login_not_required.
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "ssot_dash.middleware.SignInRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "ssot_dash.middleware.htmx_sign_in",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "ssot_dash.activity.recorder",
 ]
 
 ROOT_URLCONF = "ssot_dash.urls"
@@ -130,19 +131,48 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+_VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {
+        "NAME": f"{_VALIDATION}.MinimumLengthValidator",
+        "OPTIONS": {"min_length": env_int("SSOT_PASSWORD_LENGTH", 10)},
+    },
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
 ]
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
+    "ssot_dash.sign_in.PasswordBackend",
     "audits.access.RepositoryBackend",
 ]
+
+# --- Who comes in, and how (docs/people.md) -------------------------------------------------------------------------
+# Addresses or networks whose X-Forwarded-For and user header are believed; "unix" is a proxy on a unix socket.
+SSOT_PROXIES = env_list("SSOT_PROXIES")
+SSOT_OPEN_READING = env_bool("SSOT_OPEN_READING")  # whoever reaches the site may read what is public on it
+SSOT_SIGN_IN_SECONDS = env_int("SSOT_SIGN_IN_SECONDS", 900)  # over which wrong passwords are counted
+SSOT_SIGN_IN_TRIES = env_int("SSOT_SIGN_IN_TRIES", 5)  # of one user name from one address
+SSOT_SIGN_IN_TRIES_OF_ADDRESS = env_int("SSOT_SIGN_IN_TRIES_OF_ADDRESS", 50)  # with any user names
+SSOT_SIGN_IN_TRIES_OF_USER = env_int(
+    "SSOT_SIGN_IN_TRIES_OF_USER", 100
+)  # from addresses that are not known as theirs
+SSOT_SESSION_HOURS = env_int("SSOT_SESSION_HOURS", 24 * 14)  # after which a browser has to sign in again
+# Single sign-on with OpenID Connect: off without an issuer.
+SSOT_OIDC_ISSUER = os.environ.get("SSOT_OIDC_ISSUER", "").rstrip("/")
+SSOT_OIDC_CLIENT_ID = os.environ.get("SSOT_OIDC_CLIENT_ID", "")
+SSOT_OIDC_CLIENT_SECRET = os.environ.get("SSOT_OIDC_CLIENT_SECRET", "")
+SSOT_OIDC_NAME = os.environ.get("SSOT_OIDC_NAME", "single sign-on")  # on the button
+# The header in which a proxy of SSOT_PROXIES says who is signed in, such as X-Remote-User. Off when empty.
+SSOT_USER_HEADER = os.environ.get("SSOT_USER_HEADER", "")
+# The role of people whom the provider or the proxy brings for the first time; "none": only who was invited comes in.
+SSOT_NEW_PEOPLE_ROLE = os.environ.get("SSOT_NEW_PEOPLE_ROLE", "viewer")
+if SSOT_USER_HEADER:
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("ssot_dash.middleware.SignInRequired"), "ssot_dash.middleware.UserOfProxy"
+    )
+    AUTHENTICATION_BACKENDS.append("ssot_dash.newcomers.ProxyBackend")
+SESSION_ENGINE = "ssot_dash.sessions"
+SESSION_COOKIE_AGE = SSOT_SESSION_HOURS * 3600
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "audits:overview"
 LOGOUT_REDIRECT_URL = "login"

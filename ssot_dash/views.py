@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth import get_user_model, login
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import UserCreationForm
@@ -22,6 +21,7 @@ from audits.models import Repository
 from ssot_dash import tokens
 from ssot_dash.api import api
 from ssot_dash.models import ApiToken
+from ssot_dash.people import BACKEND
 
 WELCOME_SECONDS = 24 * 60 * 60
 # PostgreSQL's lock number for "somebody becomes the first administrator": of two at once, one does.
@@ -56,7 +56,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
             user = form.save(commit=False)
             user.is_staff = user.is_superuser = True
             user.save()
-            login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+            login(request, user, backend=BACKEND)
             return redirect("audits:overview")
     return render(request, "registration/welcome.html", {"form": form}, status=422 if form.errors else 200)
 

@@ -104,6 +104,11 @@ PAGES = {
     "ids:legacy-detail": Route(get=VIEWER, arguments=(("pk", 1),), may_lack=True),
     "ids:legacy-edit": Route(get=ADMIN, post=ADMIN, arguments=(("pk", 1),), may_lack=True),
     "ids:registry-file": Route(get=VIEWER, arguments=(("suffix", "json"),)),
+    "account": Route(get=VIEWER),
+    "sign-out-everywhere": Route(post=VIEWER),
+    "people": Route(get=ADMIN),
+    "people-invite": Route(post=ADMIN),
+    "activity": Route(get=ADMIN),
     "logout": Route(post=VIEWER),
     "password-change": Route(get=VIEWER, post=VIEWER),
     "token-list": Route(get=VIEWER, post=VIEWER),
@@ -111,12 +116,12 @@ PAGES = {
     "api:openapi-json": Route(get=VIEWER, post=VIEWER),
 }
 # Where one signs in: for everybody.
-OPEN = {"login", "welcome", "admin:login"}
+OPEN = {"login", "welcome", "admin:login", "invitation", "oidc-begin", "oidc-back"}
 # What knows its callers by other means: signed messages of git servers, and badges where a repository shows them.
 FOR_STRANGERS = {"audits:push-hook", "audits:badge"}
-# Routes that answer nothing of their own, and what belongs to one person (tests/ssot_dash/test_api.py).
+# Routes that answer nothing of their own, and what is about one person (test_api.py, test_people.py).
 EMPTY = {"api:api-root"}
-PERSONAL = {"token-revoke"}
+PERSONAL = {"token-revoke", "person-role", "person-link", "person-active", "person-sign-out"}
 # Django's own pages: for staff, with the permissions of the tables, which are these.
 ADMIN_TABLES = {
     "audits.audit",

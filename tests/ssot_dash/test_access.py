@@ -10,7 +10,14 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RegexPattern, RoutePattern
 
 # What may be asked for without signing in: where one signs in.
-OPEN = {"/login/", "/welcome/x/", "/admin/login/"}
+OPEN = {
+    "/login/",
+    "/welcome/x/",
+    "/admin/login/",
+    "/invitation/x/x/",
+}
+# Answers 404 where single sign-on is off.
+PROVIDER = {"/sign-in/provider/", "/sign-in/provider/back/"}
 # What knows its callers by other means: signed messages of git servers, and badges where a repository shows them.
 FOR_STRANGERS = {"/hooks/x/", "/badges/x/x.svg"}
 SAMPLES = {"int": "1", "slug": "x", "str": "x", "path": "x", "uuid": "00000000-0000-0000-0000-000000000000"}
@@ -63,7 +70,9 @@ def test_stranger_learns_nothing(client: Client, path: str) -> None:
     assert statuses <= {404, 405}
 
 
-@pytest.mark.parametrize("path", [p for p in ALL if p not in {*OPEN, *FOR_STRANGERS, *FOR_PROGRAMS}])
+@pytest.mark.parametrize(
+    "path", [p for p in ALL if p not in {*OPEN, *PROVIDER, *FOR_STRANGERS, *FOR_PROGRAMS}]
+)
 def test_stranger_is_sent_to_sign_in(client: Client, path: str) -> None:
     for answer in (client.get(path), client.post(path)):
         assert answer.status_code == 302, path
