@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audits", "0015_notices"),
+        ("audits", "0016_moves"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
