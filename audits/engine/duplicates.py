@@ -371,12 +371,12 @@ def zone_counts(group: Group) -> dict[Zone, int]:
 
 def declaration(group: Group, owner: int = 0) -> str:
     """A table for the policy that declares one of the definitions the owner, as TOML; empty when no rule has a table
-    for it (methods, and functions of different names).
+    for it (methods, functions of different names) or the name is a convention.
 
     Once it stands in the policy, the others are violations: of ``unique-definition`` when they share the name, else of
     ``name-family``.
     """
-    if group.nested:
+    if group.nested or _CONVENTIONS.intersection(group.names):
         return ""
     chosen = group.definitions[owner]
     if len(group.names) == 1:

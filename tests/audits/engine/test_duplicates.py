@@ -130,6 +130,11 @@ def test_classes_of_different_names_are_declared_as_a_family() -> None:
     assert found(files, policy=policy) == [("name-family", "app/b.py:1", "FastMixer: Mixer", "import_time")]
 
 
+def test_no_module_can_own_a_convention() -> None:
+    (group,) = groups_of({"a.py": function("main"), "b.py": function("main")})
+    assert (group.names, declaration(group)) == (("main",), "")
+
+
 def test_no_table_can_own_methods_or_functions_of_different_names() -> None:
     (group,) = groups_of({"a.py": function("mix"), "b.py": function("shake")})
     assert declaration(group) == ""
