@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from audits.engine.findings import Use
 from audits.engine.policy import Policy
 from audits.models import Audit, MemberUse, RegistryReading, Repository, Violation
+from audits.models.violation import counting
 from audits.recording import clean
 from ids.usage import CodeUse, Place, Unseen, Usage
 
@@ -137,8 +138,8 @@ def _open_violations(repositories: Iterable[Repository], value: str) -> dict[tup
     if not subjects:
         return {}
     rows = Violation.objects.filter(
+        counting(),
         repository__in=by_pk,
-        is_open=True,
         rule__in=["missing-member", "registry-drift"],
         subject__in=subjects,
     ).values_list("repository", "subject")

@@ -36,6 +36,7 @@ from audits.models import (
     Repository,
     State,
 )
+from audits.models.violation import counting
 from audits.outbound import OutboundError
 from audits.verdicts import State as IssueState
 
@@ -169,7 +170,7 @@ def _announce_violations(audit: Audit) -> None:
     if not earlier.exists():
         return
     new = Lifespan.objects.filter(
-        introduced_in=audit, gone_in=None, violation__is_open=True, violation__severity__in=["P0", "P1"]
+        counting("violation__"), introduced_in=audit, gone_in=None, violation__severity__in=["P0", "P1"]
     )
     found = list(
         new.order_by("violation__severity", "violation__path")

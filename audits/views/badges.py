@@ -38,7 +38,7 @@ def _open(repository: Repository) -> Badge:
     """Not audited is never zero."""
     if repository.current_audit is None:
         return Badge("SSOT", "not audited", "#6b7280")
-    count = repository.violations.filter(is_open=True, zone="prod").count()
+    count = repository.violations.counting().filter(zone="prod").count()
     words = "no violation" if not count else f"{count:,} violation{'' if count == 1 else 's'}"
     return Badge("SSOT", words, "#b3261e" if count else "#17692f")
 

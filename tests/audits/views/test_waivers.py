@@ -13,6 +13,7 @@ from audits.engine.policy import parse_policy
 from audits.models import Issue, Violation, Waiver
 from audits.models.waiver import today
 from audits.remediation import Subject, create
+from audits.views.badges import draw_badge
 from tests.audits.story import Story
 from tests.audits.views.conftest import SignIn
 
@@ -131,6 +132,8 @@ def test_every_page_counts_waived_violations_apart(boss: Client, story: Story, v
     assert "1 violation stands in the code and is waived, not counted here" in plain(boss, story.url).replace(
         " ,", ","
     )
+    badge = draw_badge(story.repository, "open")
+    assert (f"{prod - 1} violation" if prod > 1 else "no violation") in badge
     listed = boss.get(f"{story.url}violations/")
     assert f"{before - 1} open place" in plain(boss, f"{story.url}violations/")
     assert "?state=waived" in listed.content.decode()
