@@ -52,10 +52,8 @@ PAGES = {
     "audits:connections": repository(get=ADMIN),
     "audits:push-secret": repository(post=ADMIN),
     "audits:channel-add": repository(post=ADMIN),
-    "audits:channel-change": Route(post=ADMIN, arguments=(("pk", 1),), may_lack=True),
-    "audits:delivery-replay": Route(
-        post=ADMIN, arguments=(("pk", "00000000-0000-4000-8000-000000000000"),), may_lack=True
-    ),
+    "audits:channel-change": Route("channel", post=ADMIN),
+    "audits:delivery-replay": Route("delivery", post=ADMIN),
     "audits:badges": repository(post=ADMIN),
     "audits:policy": repository(get=VIEWER, post=ADMIN),
     "audits:policy-check": repository(post=ADMIN),

@@ -10,8 +10,10 @@ from django.utils import timezone
 from audits import members, policies
 from audits.models import (
     Audit,
+    Channel,
     Commit,
     Covers,
+    Delivery,
     Event,
     History,
     Issue,
@@ -105,6 +107,10 @@ def fill(name: str, *, is_private: bool) -> Rows:
     execution = TestExecution.objects.create(
         repository=repository, command=f"pytest {name}", state=TestExecution.State.FAILED, error=name
     )
+    channel = Channel.objects.create(
+        repository=repository, kind=Channel.Kind.WEBHOOK, target="https://example.org/", events=[]
+    )
+    delivery = Delivery.objects.create(channel=channel, notices=[])
     policies.save(repository, f"version = 1  # {name}\n", source=PolicySource.SITE, user=None, reason=name)
     waiver = Waiver.objects.create(
         repository=repository,
@@ -126,6 +132,8 @@ def fill(name: str, *, is_private: bool) -> Rows:
         "test": test.pk,
         "execution": execution.pk,
         "waiver": waiver.pk,
+        "channel": channel.pk,
+        "delivery": delivery.pk,
     }
     return Rows(repository, keys)
 
