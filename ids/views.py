@@ -82,7 +82,6 @@ _LABELS: Final = {Grain.MINUTE: "%H:%M", Grain.HOUR: "%d %b, %H:%M", Grain.DAY: 
 COLUMNS: Final = (
     Column("value", "Type", "value"),
     Column("status", "Status", "status"),
-    Column("description", "Description"),
     Column("owner", "Owner", "owner"),
     Column("rate", "Issued a minute", "per_minute", is_number=True),
     Column("today", "Today", "today", is_number=True),

@@ -1,4 +1,4 @@
-"""What belongs to the site itself: tokens, sessions, who did what."""
+"""What belongs to the site itself: tokens, sessions, who did what, signs of life."""
 
 from typing import Any
 
@@ -121,3 +121,23 @@ class Identity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject} at {self.issuer}"
+
+
+class Heartbeat(models.Model):
+    """When a process of the site last gave a sign of life. Who can't reach the database is as good as dead."""
+
+    class Kind(models.TextChoices):
+        BEAT = "beat", "scheduler"
+        WORKER = "worker", "worker"
+
+    name = models.CharField(max_length=200, primary_key=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    at = models.DateTimeField()
+    started_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["kind", "name"]
+        permissions = [("view_operations", "Can see how the site runs: operations and metrics")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.name}"

@@ -14,7 +14,13 @@ from audits.models import Role
 
 # What lets its owner run programs on this host, see docs/running-tests.md.
 NOBODYS = {"add_testcommand", "change_testcommand", "delete_testcommand"}
-_ABOVE_VIEWERS = {"view_private_repository", "view_testcommand", "view_testexecution", "view_activity"}
+_ABOVE_VIEWERS = {
+    "view_private_repository",
+    "view_testcommand",
+    "view_testexecution",
+    "view_activity",
+    "view_operations",
+}
 
 
 def _has(role: Role, app: str, codename: str) -> bool:
@@ -22,7 +28,7 @@ def _has(role: Role, app: str, codename: str) -> bool:
     if app not in {"audits", "ids", "ssot_dash"} or codename in NOBODYS:
         return False
     if role == Role.ADMIN:
-        return app != "ssot_dash" or codename in {"view_activity", "manage_people"}
+        return app != "ssot_dash" or codename in {"view_activity", "manage_people", "view_operations"}
     if codename.startswith("view_"):
         return app != "ssot_dash" and codename not in _ABOVE_VIEWERS
     if role == Role.EDITOR:

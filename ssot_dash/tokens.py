@@ -19,6 +19,10 @@ SCOPES: dict[str, tuple[str, str]] = {
     "test-runs:write": ("send test reports", "audits.add_testrun"),
     "ids:read": ("read ID types, explain and validate IDs", ""),
     "ids:write": ("issue IDs", "ids.add_issuedid"),
+    "metrics:read": (
+        "read metrics of the whole site, private repositories included",
+        "ssot_dash.view_operations",
+    ),
 }
 PREFIX = "ssot_"
 # How often a token's last use is written down.

@@ -6,7 +6,7 @@ from django.urls import include, path
 
 from audits import member_uses
 from ids import usage
-from ssot_dash import api, oidc, people
+from ssot_dash import api, monitoring, oidc, people
 from ssot_dash.activity_page import activity_list
 from ssot_dash.sign_in import SignInView
 from ssot_dash.views import api_page, token_list, token_revoke, welcome
@@ -35,6 +35,7 @@ urlpatterns = [
     path("activity/", activity_list, name="activity"),
     path("tokens/", token_list, name="token-list"),
     path("tokens/<int:pk>/revoke/", token_revoke, name="token-revoke"),
+    path("metrics", monitoring.metrics, name="metrics"),
     path("api/", api_page, name="api-page"),
     path("api/v1/", api.urls()),
     path("admin/", admin.site.urls),

@@ -111,6 +111,7 @@ PAGES = {
     "password-change": Route(get=VIEWER, post=VIEWER),
     "token-list": Route(get=VIEWER, post=VIEWER),
     "api-page": Route(get=VIEWER),
+    "metrics": Route(get=ADMIN),
     "api:openapi-json": Route(get=VIEWER, post=VIEWER),
 }
 # Where one signs in: for everybody.

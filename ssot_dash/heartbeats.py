@@ -1,0 +1,37 @@
+"""Signs of life of scheduler and workers, as rows: no process is asked, so none that hangs holds others up."""
+
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from ssot_dash.models import Heartbeat
+
+BEAT = "beat"
+FORGET_AFTER = timedelta(days=1)
+
+
+def scheduler_ticked() -> None:
+    """The scheduler has just sent the message that has everything done that is due."""
+    _write(BEAT, Heartbeat.Kind.BEAT)
+    Heartbeat.objects.filter(at__lt=timezone.now() - FORGET_AFTER).delete()
+
+
+def worker_lives(name: str) -> None:
+    """A worker's main process is there and reaches the database. ``name`` is Celery's, such as ``celery@host``."""
+    _write(f"worker {name}"[:200], Heartbeat.Kind.WORKER)
+
+
+def worker_ends(name: str) -> None:
+    """A worker ends in peace, so nobody has to miss it."""
+    Heartbeat.objects.filter(name=f"worker {name}"[:200]).delete()
+
+
+def _write(name: str, kind: Heartbeat.Kind) -> None:
+    """By the database's clock, which all hosts share. ``started_at`` stays that of the first sign."""
+    Heartbeat.objects.bulk_create(
+        [Heartbeat(name=name, kind=kind, at=Now(), started_at=Now())],
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=["at"],
+    )

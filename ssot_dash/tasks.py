@@ -1,0 +1,58 @@
+"""What the site hears from Celery: signs of life of its scheduler and workers, written down as rows.
+
+A worker says so from a thread of its main process, because its children may be busy for minutes. The scheduler does
+when it has sent a tick, because that is what it is for.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from celery.signals import after_task_publish, worker_ready, worker_shutdown
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+
+from ssot_dash import heartbeats
+
+logger = logging.getLogger(__name__)
+
+TICK = "audits.tasks.dispatch_due"
+WORKER_SECONDS = 10.0
+
+_ended = threading.Event()
+
+
+@after_task_publish.connect(sender=TICK)  # type: ignore[untyped-decorator]
+def _tick_was_sent(**_: Any) -> None:
+    """In the scheduler, which is the only one to send it."""
+    close_old_connections()
+    try:
+        heartbeats.scheduler_ticked()
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("The scheduler's sign of life could not be written: %s", error)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _worker_is_ready(sender: Any, **_: Any) -> None:
+    name = str(sender.hostname)
+    threading.Thread(target=_live, args=[name], name="signs of life", daemon=True).start()
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _worker_ends(sender: Any, **_: Any) -> None:
+    _ended.set()
+    try:
+        heartbeats.worker_ends(str(sender.hostname))
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("The end of this worker could not be written down: %s", error)
+    connection.close()
+
+
+def _live(name: str) -> None:
+    while not _ended.is_set():
+        try:
+            heartbeats.worker_lives(name)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("This worker's sign of life could not be written: %s", error)
+        # Not kept: children that are forked later must not hold it as well.
+        connection.close()
+        _ended.wait(WORKER_SECONDS)
