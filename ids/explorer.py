@@ -5,17 +5,17 @@ Reading here counts nothing and changes nothing: looking at an ID in the explore
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
 from django.db.models import QuerySet
 
-from ids import diagnosis, formats, patterns
+from ids import diagnosis, formats, lookups, patterns
 from ids.models import IDType, IssuedID, LegacyFormat
 
 MOST_TEXTS: Final = 1_000
-TEXT_SHOWN: Final = 300
+MOST_RELATED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Reading:
 
     ``identifier`` is None where the text is in no format of today; ``legacy`` is the legacy format that it is in
     then. ``issued`` is its record, ``id_type`` its type in the registry, ``guesses`` what a text that is no ID comes
-    closest to.
+    closest to. Of a single ID ``parents`` are the IDs that it is inside of, outermost last, and ``children`` the first
+    ones inside of it.
     """
 
     text: str
@@ -46,6 +47,8 @@ class Reading:
     id_type: IDType | None = None
     made_at: datetime | None = None
     guesses: tuple[diagnosis.Guess, ...] = ()
+    parents: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -64,6 +67,7 @@ class Reading:
 VERDICTS: Final = {
     "active": "Issued and active",
     "released": "Released",
+    "leased": "Leased to a client",
     "unrecorded": "Well-formed, not recorded",
     "unknown-type": "Unknown type",
     "legacy": "Legacy, accepted",
@@ -73,14 +77,45 @@ VERDICTS: Final = {
 }
 
 
+def read_one(text: str) -> Reading:
+    """The reading of one text, with its relations, and whether it is out of a client's block."""
+    (reading,) = read_all([text])
+    if reading.issued is not None:
+        return replace(reading, parents=_parents(reading.issued), children=_children(reading.issued))
+    found = reading.identifier
+    if (
+        isinstance(found, formats.StructuredId)
+        and reading.id_type is not None
+        and lookups.leased_state(text, reading.id_type.pk) == "leased"
+    ):
+        words = (
+            "It is out of a block of counters that a client leased; the client has not reported its use yet."
+        )
+        return replace(reading, verdict="leased", reason=words)
+    return reading
+
+
+def _parents(record: IssuedID) -> tuple[str, ...]:
+    chain: list[str] = []
+    parent = record.parent_id
+    while parent is not None and parent not in chain and len(chain) < MOST_RELATED:
+        chain.append(parent)
+        parent = IssuedID.objects.filter(pk=parent).values_list("parent_id", flat=True).first()
+    return tuple(chain)
+
+
+def _children(record: IssuedID) -> tuple[str, ...]:
+    inside = IssuedID.objects.filter(parent_id=record.pk).order_by("id").values_list("id", flat=True)
+    return tuple(inside[:MOST_RELATED])
+
+
 def read_all(texts: Sequence[str]) -> list[Reading]:
     """A reading of each text, in their order; four queries, however many there are."""
     records = {row.id: row for row in _records(texts)}
     parsed = {text: _parsed(text) for text in texts}
     values = {found.type for found in parsed.values() if isinstance(found, _PARSED) and found.type}
     types = {row.value: row for row in IDType.objects.filter(value__in=values)}
-    unread = [text for text, found in parsed.items() if isinstance(found, formats.FormatError)]
-    legacy = list(LegacyFormat.objects.select_related("type").order_by("-sunset", "name")) if unread else []
+    legacy = list(LegacyFormat.objects.select_related("type").order_by("-sunset", "name"))
     today = datetime.now(UTC).date()
     known: Iterable[str] = ()
     if any(value not in types for value in values):
@@ -127,6 +162,26 @@ def _reading(
     if isinstance(found, formats.FormatError):
         return _outside(text, found, record, legacy, today)
     id_type = record.type if record else types.get(found.type or "")
+    if record is None and id_type is not None and id_type.format != found.format:
+        # in a former format of its type, which may be kept as a legacy format
+        former = [
+            row
+            for row in legacy
+            if row.type_id == id_type.pk and patterns.match(row.pattern, text) is not None
+        ]
+        if former:
+            verdict, reason = _in_legacy(former[0], record, today)
+            return Reading(
+                text,
+                verdict,
+                reason,
+                found,
+                former[0],
+                tuple(_parts(found)),
+                None,
+                id_type,
+                getattr(found, "made_at", None),
+            )
     verdict, reason = _judged(found, record, id_type, known)
     return Reading(
         text=text,
@@ -190,14 +245,7 @@ def _outside(
         )
     if matches:
         row, named = matches[0]
-        over = row.is_over(today)
-        released = record is not None and record.state == IssuedID.State.RELEASED
-        verdict = "released" if released else "legacy-over" if over else "legacy"
-        reason = (
-            f'It is in the legacy format "{row.name}", '
-            + ("whose last day was" if over else "which is accepted until")
-            + f" {row.sunset:%-d %b %Y}."
-        )
+        verdict, reason = _in_legacy(row, record, today)
         return Reading(
             text=text,
             verdict=verdict,
@@ -210,6 +258,19 @@ def _outside(
             id_type=row.type,
         )
     return Reading(text, "invalid", error.message, issued=record, guesses=tuple(diagnosis.closest(text)))
+
+
+def _in_legacy(row: LegacyFormat, record: IssuedID | None, today: date) -> tuple[str, str]:
+    """The verdict on a text in a legacy format, and the reason."""
+    over = row.is_over(today)
+    reason = (
+        f'It is in the legacy format "{row.name}", '
+        + ("whose last day was" if over else "which is accepted until")
+        + f" {row.sunset:%-d %b %Y}."
+    )
+    if record is not None and record.state == IssuedID.State.RELEASED:
+        return "released", f"It was released. {reason}"
+    return "legacy-over" if over else "legacy", reason
 
 
 def _parts(found: formats.Identifier) -> Iterable[Part]:

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from ids import usage
-from ids.explorer import MOST_TEXTS, read_all
+from ids.explorer import MOST_TEXTS, read_all, read_one
 
 TEXT_LIMIT: Final = 400 * MOST_TEXTS
 ONE_LIMIT: Final = 2_000
@@ -29,7 +29,7 @@ def explore(request: HttpRequest) -> HttpResponse:
         if len(given) > ONE_LIMIT:
             return _refused(request, "", f"An ID has far less than {ONE_LIMIT:,} characters.")
         texts = [given] if given.strip() else []
-    readings = read_all(texts)
+    readings = [read_one(texts[0])] if len(texts) == 1 else read_all(texts)
     context = {"given": given, "readings": readings, "most": MOST_TEXTS}
     if len(readings) == 1:
         (reading,) = readings

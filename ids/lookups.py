@@ -120,9 +120,12 @@ def validate_many(texts: Sequence[str], type_value: str | None = None) -> list[V
     if type_value is not None:
         known.named(type_value)
     rows = _recorded([text for text in texts if _may_be_known(text)])
-    types = {value: pk for pk, value in IDType.objects.values_list("pk", "value")}
+    types: dict[str, int] = {}
+    written: dict[str, str] = {}
+    for pk, name, format_name in IDType.objects.values_list("pk", "value", "format"):
+        types[name], written[name] = pk, format_name
     shapes = legacy.Shapes()
-    found = [_validated(text, type_value, rows, types, shapes) for text in texts]
+    found = [_validated(text, type_value, rows, types, written, shapes) for text in texts]
     shapes.count()
     for value, number in Counter(answer.type for answer in found).items():
         metrics.count(Kind.VALIDATED, types.get(value) if value else None, number)
@@ -298,44 +301,66 @@ def _validated(
     wanted: str | None,
     rows: dict[str, IssuedID],
     types: dict[str, int],
+    written: dict[str, str],
     shapes: legacy.Shapes,
 ) -> Validation:
     row = rows.get(text) if isinstance(text, str) else None
-    value, format_name, is_format = _format_of(text, shapes)
+    # what has a record stays valid, whatever format its type has by now
+    value, format_name, is_format = _format_of(text, shapes, written if row is None else {})
     if row is not None:
         value = row.type.value
     state = str(row.state) if row is not None else "unknown"
     if row is None and is_format.holds and format_name == formats.STRUCTURED and value in types:
-        state = _leased_state(text, types[value])
+        state = leased_state(text, types[value])
     return Validation(
         id=text if isinstance(text, str) else "",
         type=value,
         format=format_name,
         state=state,
         is_format=is_format,
-        is_type=_type_answer(is_format, value, wanted, types),
+        is_type=_type_answer(
+            is_format, value, wanted, types, format_name, written if state == "unknown" else {}
+        ),
         is_issued=_issued_answer(state, row),
     )
 
 
-def _format_of(text: str, shapes: legacy.Shapes) -> tuple[str | None, str | None, Answer]:
-    """The type that a text says, its format, and whether it is well formed."""
+def _format_of(
+    text: str, shapes: legacy.Shapes, written: dict[str, str]
+) -> tuple[str | None, str | None, Answer]:
+    """The type that a text says, its format, and whether it is well formed.
+
+    ``written`` is the format of each type: a text in a former one may be in a legacy format of the type.
+    """
     try:
         parts = formats.parse(text)
     except formats.FormatError as error:
         shape = shapes.find(text) if isinstance(text, str) else None
-        if shape is None:
-            return None, None, Answer(False, error.message)
-        if shape.is_over:
-            says = f'It is in the legacy format "{shape.name}", which was accepted until {shape.sunset}.'
-            return shape.type, None, Answer(False, says)
-        says = f'It is in the legacy format "{shape.name}", which is accepted until {shape.sunset}.'
-        return shape.type, "legacy", Answer(True, says)
+        return _legacy_answer(shape) if shape is not None else (None, None, Answer(False, error.message))
+    if parts.type is not None and written.get(parts.type, parts.format) != parts.format:
+        shape = shapes.find(text)
+        if shape is not None and shape.type == parts.type:
+            return _legacy_answer(shape)
     label = formats.FORMATS[parts.format].label
     return parts.type, parts.format, Answer(True, f"It is well formed; its format is {label}.")
 
 
-def _type_answer(is_format: Answer, value: str | None, wanted: str | None, types: dict[str, int]) -> Answer:
+def _legacy_answer(shape: legacy.Shape) -> tuple[str | None, str | None, Answer]:
+    if shape.is_over:
+        says = f'It is in the legacy format "{shape.name}", which was accepted until {shape.sunset}.'
+        return shape.type, None, Answer(False, says)
+    says = f'It is in the legacy format "{shape.name}", which is accepted until {shape.sunset}.'
+    return shape.type, "legacy", Answer(True, says)
+
+
+def _type_answer(
+    is_format: Answer,
+    value: str | None,
+    wanted: str | None,
+    types: dict[str, int],
+    format_name: str | None,
+    written: dict[str, str],
+) -> Answer:
     if not is_format.holds:
         return Answer(False, "It is no ID, so it is none of any type.")
     if value is None:
@@ -346,6 +371,12 @@ def _type_answer(is_format: Answer, value: str | None, wanted: str | None, types
         return Answer(False, f'The registry has no ID type "{value}".')
     if wanted is not None and value != wanted:
         return Answer(False, f'It is an ID of the type "{value}", not of "{wanted}".')
+    now = written.get(value, format_name)
+    if format_name != "legacy" and now is not None and format_name != now:
+        label = formats.FORMATS[now].label
+        return Answer(
+            False, f'New IDs of the type "{value}" are written as {label}, and this one has no record.'
+        )
     return Answer(True, f'It is an ID of the type "{value}".')
 
 
@@ -364,7 +395,7 @@ def _issued_answer(state: str, row: IssuedID | None) -> Answer:
     return Answer(False, "The registry has no record of it.")
 
 
-def _leased_state(text: str, type_id: int) -> str:
+def leased_state(text: str, type_id: int) -> str:
     """``leased`` for an ID of a client's block whose random part is the right one, else ``unknown``."""
     parts = formats.parse(text)
     assert isinstance(parts, formats.StructuredId)

@@ -10,8 +10,8 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ids import diagnosis, formats
-from ids.explorer import MOST_TEXTS, VERDICTS, Reading, read_all
+from ids import client, diagnosis, formats, known, leasing, lookups
+from ids.explorer import MOST_TEXTS, VERDICTS, Reading, read_all, read_one
 from ids.models import IDType, IssuedID, LegacyFormat, LegacyHits
 
 PAGE = "/ids/explore/"
@@ -78,6 +78,52 @@ def test_each_text_gets_a_verdict_and_the_reason(
     assert (reading.verdict, reading.id_type.value if reading.id_type else None) == (verdict, type_value)
     assert reason in reading.reason
     assert reading.verdict in VERDICTS
+
+
+def test_a_former_format_that_is_kept_is_legacy_and_any_other_isnt_of_the_type(some_ids: None) -> None:
+    text = "web-hook_7_00c0ffee"
+    before = lookups.validate(text)
+    assert before.is_format.holds and not before.is_type.holds
+    assert "are written as TypeID" in before.is_type.says
+    LegacyFormat.objects.create(
+        name="Structured hooks",
+        type=IDType.objects.get(value="web-hook"),
+        pattern=formats.FORMATS["structured"].pattern_of("web-hook"),
+        example=formats.example("structured", "web-hook"),
+        sunset=datetime.now(UTC).date(),
+    )
+    assert read(text).verdict == "legacy"
+    after = lookups.validate(text)
+    assert (after.is_type.holds, after.format, after.type) == (True, "legacy", "web-hook")
+    assert LegacyHits.objects.get().accepted == 1
+    LegacyFormat.objects.filter(name="Structured hooks").update(sunset="2020-01-01")
+    assert not lookups.validate(text).is_format.holds
+    assert read(text).verdict == "legacy-over"
+
+
+def test_what_has_a_record_stays_valid_in_a_former_format(some_ids: None) -> None:
+    IDType.objects.filter(value="run").update(format="typeid")
+    assert lookups.validate("user_run_1_00c0ffee", "run").is_type.holds
+    assert read("user_run_1_00c0ffee").verdict == "active"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_id_in_a_clients_block_is_known_as_such(registry: Any) -> None:
+    block = leasing.lease(known.named("run"), 10)
+    text = f"run_{block.start}_{client.random_parts(block.seed, 10)[:8]}"
+    assert read_one(text).verdict == "leased"
+    assert read_one(f"run_{block.start}_00000000").verdict == "unrecorded"
+
+
+def test_relations_lead_to_the_other_ids(some_ids: None) -> None:
+    run = IDType.objects.get(value="run")
+    IssuedID.objects.create(
+        id="run_9_00c0ffee", type=run, counter=9, parent_id="user_run_1_00c0ffee", owner="ada"
+    )
+    IssuedID.objects.filter(pk="user_run_1_00c0ffee").update(parent_id="thread_1_00c0ffee")
+    inner = read_one("run_9_00c0ffee")
+    assert inner.parents == ("user_run_1_00c0ffee", "thread_1_00c0ffee")
+    assert read_one("user_run_1_00c0ffee").children == ("run_9_00c0ffee",)
 
 
 def test_parts_are_named_in_words(some_ids: None) -> None:
