@@ -19,7 +19,7 @@ def test_a_type_is_added_exported_issued_and_explained(page: Page, live_site: Li
     page.locator(".page-actions").get_by_role("link", name="Add a type").click()
     page.get_by_label("Value").fill("web-hook")
     page.get_by_label("Description").fill("A call to another service.")
-    page.get_by_label("Format").select_option("typeid")
+    page.get_by_label("Format", exact=True).select_option("typeid")
     page.get_by_label("Reason for this change").fill("We call others now.")
     page.get_by_role("button", name="Add the type").click()
     expect(page.get_by_text("IDs of it can be issued")).to_be_visible()
@@ -42,7 +42,7 @@ def test_a_type_is_added_exported_issued_and_explained(page: Page, live_site: Li
     expect(page.get_by_text("Issued and active")).to_be_visible()
 
     page.goto("/ids/web-hook/edit/")
-    page.get_by_label("Format").select_option("uuid7")
+    page.get_by_label("Format", exact=True).select_option("uuid7")
     page.get_by_label("Reason for this change").fill("The column holds UUIDs.")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Nothing was saved yet: this edit breaks something")).to_be_visible()
