@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audits", "0016_policy_inquiries"),
+        ("audits", "0015_notices"),
     ]
 
     operations = [
