@@ -20,7 +20,8 @@ from audits import fetching, policies, recording
 from audits.engine import run as engine
 from audits.engine.findings import Progress, Report
 from audits.engine.git import Commit, GitError, GitRepository
-from audits.engine.policy import PolicyError
+from audits.engine.policy import PolicyError, parse_policy
+from audits.engine.suggestions import suggest
 from audits.facts_store import PostgresFactsStore
 from audits.models import IN_FLIGHT, Audit, PolicyInquiry, PolicySource, PolicyVersion, Repository, State
 from audits.models.waiver import today
@@ -118,7 +119,16 @@ def _answer(inquiry: PolicyInquiry) -> dict[str, Any]:
         raise InquiryError("no commit of this repository was audited yet: start an audit first")
     git = GitRepository(fetching.path_of(inquiry.repository))
     commit = git.resolve(audit.commit_sha)
-    return _preview(inquiry, audit, git, commit, _Beat(inquiry.pk))
+    beat = _Beat(inquiry.pk)
+    if inquiry.kind == PolicyInquiry.Kind.SUGGESTION:
+        return _suggestion(git, commit, beat)
+    return _preview(inquiry, audit, git, commit, beat)
+
+
+def _suggestion(git: GitRepository, commit: Commit, beat: "_Beat") -> dict[str, Any]:
+    codebase = engine.codebase_of(git, commit, parse_policy(""), PostgresFactsStore(), progress=beat)
+    found = suggest(codebase, beat)
+    return {"commit": commit.sha, "text": found.text, "ready": found.ready, "doubtful": found.doubtful}
 
 
 class _Beat:

@@ -100,6 +100,28 @@ def audit(
     )
 
 
+def codebase_of(
+    repository: GitRepository,
+    commit: Commit,
+    policy: Policy,
+    store: FactsStore,
+    *,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Codebase:
+    """The modules of a commit, for questions that no rule asks. What could not be looked at is not in it.
+
+    Raises ``GitError``. Equal input gives an equal codebase.
+    """
+    progress(Progress("Listing files", 0, 0))
+    listing = Listing(repository, repository.tree(commit.sha), policy)
+    with _no_collector():
+        facts, _ = _facts(
+            repository, listing.sources, policy, store, workers or os.cpu_count() or 1, progress
+        )
+        return Codebase(Tree(facts, listing.paths, listing.texts), policy)
+
+
 def _day(commit: Commit | Staged) -> date:
     """The day of a commit; what is staged would be committed now."""
     moment = datetime.now(UTC) if isinstance(commit, Staged) else commit.time.astimezone(UTC)

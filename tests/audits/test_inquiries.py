@@ -166,3 +166,15 @@ def test_an_error_of_the_work_is_written_down(
     inquiry = answered(repository, ada, "")
     assert inquiry.state == State.FAILED
     assert inquiry.error.startswith("TypeError")
+
+
+def test_a_policy_to_begin_with_is_suggested_from_known_facts(
+    repository: Repository, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audits.engine.run.ParsePool", None)  # nothing may be parsed
+    inquiry = inquiries.ask(repository, ada, kind=PolicyInquiry.Kind.SUGGESTION)
+    inquiries.answer(inquiry.pk)
+    inquiry.refresh_from_db()
+    assert inquiry.state == State.SUCCEEDED, inquiry.error
+    assert (inquiry.answer["ready"], inquiry.answer["doubtful"]) == (0, 1)
+    assert '#: enum = "app.ids.IDType"' in inquiry.answer["text"]

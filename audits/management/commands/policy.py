@@ -1,12 +1,18 @@
-"""Checks a policy from a terminal."""
+"""Checks a policy from a terminal, and proposes one to begin with."""
 
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audits.engine.bar import Bar
+from audits.engine.cache import facts_store
+from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import Policy, PolicyError, parse_policy
+from audits.engine.run import codebase_of
+from audits.engine.suggestions import suggest
 
 _TABLES = {
     "unique": "canonical definition",
@@ -20,16 +26,49 @@ _TABLES = {
 
 
 class Command(BaseCommand):
-    help = "`policy check FILE`: say whether a policy can be used, and what it declares. Exit status 2 when it can't."
+    help = (
+        "`policy check FILE`: say whether a policy can be used, and what it declares. `policy suggest PATH`: propose "
+        "one to begin with, from what a git repository holds. Exit status 2 when that can't be done."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True)
         check = kinds.add_parser("check", help="say whether a policy can be used, and what it declares")
         check.add_argument("file", type=Path)
+        suggest = kinds.add_parser("suggest", help="propose a policy to begin with, as a commented file")
+        suggest.add_argument("path", type=Path, help="a work tree, a .git directory or a bare repository")
+        suggest.add_argument("--rev", default="", help="commit, tag or branch (default: HEAD)")
+        suggest.add_argument("--output", type=Path, help="write a file instead of standard output")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        path: Path = options["file"]
+        if options["kind"] == "suggest":
+            self._suggest(options["path"], options["rev"], options["output"])
+        else:
+            self._check(options["file"])
+
+    def _suggest(self, path: Path, rev: str, output: Path | None) -> None:
+        bar = Bar(sys.stderr)
+        try:
+            repository = GitRepository(path.absolute())
+            commit = repository.resolve(rev)
+            codebase = codebase_of(
+                repository, commit, parse_policy(""), facts_store(sys.stderr), progress=bar.show
+            )
+            suggestion = suggest(codebase, bar.show)
+            if output is not None:
+                output.write_text(suggestion.text, "utf-8")
+        except (GitError, OSError) as error:
+            raise CommandError(f"Could not suggest: {error}", returncode=2) from error
+        finally:
+            bar.clear()
+        if output is None:
+            self.stdout.write(suggestion.text, ending="")
+        self.stderr.write(
+            f"Ready to use: {suggestion.ready}; doubtful, marked with #: {suggestion.doubtful}."
+        )
+
+    def _check(self, path: Path) -> None:
         try:
             policy = parse_policy(path.read_text("utf-8"))
         except PolicyError as error:

@@ -1,5 +1,7 @@
 """The page of a repository's policy: what it shows, who may change it, what is refused."""
 
+import re
+
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
@@ -236,3 +238,21 @@ def test_who_may_not_change_the_repository_asks_nothing(
 @pytest.mark.parametrize("number", ["x", "999", "9" * 40])
 def test_a_strange_inquiry_shows_the_page_without_one(editor: Client, story: Story, number: str) -> None:
     assert editor.get(f"{story.url}policy/?inquiry={number}").status_code == 200
+
+
+def test_a_suggested_policy_is_put_into_the_editor_by_a_link(
+    editor: Client, story: Story, asked: list[int]
+) -> None:
+    policies.save(story.repository, "")
+    page = editor.get(story.url + "policy/").content.decode()
+    assert "Suggest a policy" in page
+    editor.post(story.url + "policy/suggest/")
+    inquiry = PolicyInquiry.objects.get()
+    inquiries.answer(inquiry.pk)
+    page = editor.get(f"{story.url}policy/?inquiry={inquiry.pk}").content.decode()
+    assert "doubtful and commented out" in page
+    text = re.search(r"<textarea.*?>\n(.*?)</textarea>", page, re.DOTALL)
+    assert text is not None and text[1] == ""
+    page = editor.get(f"{story.url}policy/?inquiry={inquiry.pk}&use=1").content.decode()
+    text = re.search(r"<textarea.*?>\n(.*?)</textarea>", page, re.DOTALL)
+    assert text is not None and text[1].startswith("# A policy to begin with")
