@@ -5,14 +5,16 @@ from typing import Annotated, Any, TypeVar
 
 from django.db import models
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import File, Form, Query, Router, Schema, Status
 from ninja.errors import HttpError
 from ninja.files import UploadedFile
 from pydantic import Field
 
-from audits import access, auditing, comparisons, documents, ingesting, tasks, timeline
+from audits import access, auditing, comparisons, documents, ingesting, reports, tasks, timeline
+from audits.engine.report import as_json
+from audits.engine.sarif import as_sarif
 from audits.models import Audit, Covers, Issue, Repository, TestRun, Violation
 from audits.models.violation import counting, waived
 from audits.testruns import Comparison
@@ -49,6 +51,7 @@ class AuditOut(Schema):
     repository: str
     state: str
     covers: str
+    rev: str
     commit: str | None
     findings: int
     problems: int
@@ -88,6 +91,39 @@ class ViolationOut(Schema):
     message: str
     is_open: bool
     waived_until: date | None
+
+
+class TestRunPage(Schema):
+    __test__ = False
+
+    items: list[TestRunOut]
+    next: int | None
+
+
+class FindingOut(Schema):
+    fingerprint: str
+    rule: str
+    subject: str
+    path: str
+    line: int
+    zone: str
+    severity: str
+    message: str
+    hint: str
+
+
+class VerdictOut(Schema):
+    """An audit beside the one of ``base_commit``. ``problems`` is what it could not look at."""
+
+    audit: int
+    commit: str
+    base_audit: int
+    base_commit: str
+    new_count: int
+    new: list[FindingOut]
+    gone_count: int
+    problems: int
+    url: str
 
 
 class ViolationPage(Schema):
@@ -161,6 +197,7 @@ def _audit_out(audit: Audit) -> AuditOut:
         repository=audit.repository.slug,
         state=audit.state,
         covers=audit.covers,
+        rev=audit.rev,
         commit=audit.commit_sha or None,
         findings=result.findings_count,
         problems=result.problems_count,
@@ -194,6 +231,55 @@ def show_audit(request: HttpRequest, audit_id: Cursor) -> AuditOut:
     """How an audit stands."""
     rows = _allowed(request, Audit.objects.select_related("repository", "same_as"))
     return _audit_out(get_object_or_404(rows, pk=audit_id))
+
+
+@router.get("/audits/{audit_id}/findings", openapi_extra={"x-scope": "audits:read"})
+def list_findings(
+    request: HttpRequest,
+    audit_id: Cursor,
+    format: Annotated[str, Query(pattern="^(json|sarif)$")] = "json",  # noqa: A002 (its name in the address)
+    against: Annotated[str, Query(pattern="^([0-9a-f]{40}|[0-9a-f]{64}|branch)?$")] = "",
+) -> HttpResponse:
+    """What an audit saw, as the engine's JSON report or as SARIF 2.1.0.
+
+    With ``against`` (``branch``, or the full id of a commit that was audited) each finding says whether it is new.
+    """
+    audit = _audit(request, audit_id)
+    if against:
+        found = reports.verdict(audit, reports.base_of(audit, against.removeprefix("branch")))
+        report, comparison = found.report, found.comparison
+    else:
+        report, comparison = reports.report_of(audit), None
+    if format == "sarif":
+        return HttpResponse(as_sarif(report, comparison), content_type="application/sarif+json")
+    return HttpResponse(as_json(report, comparison), content_type="application/json")
+
+
+@router.get("/audits/{audit_id}/verdict", response=VerdictOut, openapi_extra={"x-scope": "audits:read"})
+def show_verdict(
+    request: HttpRequest,
+    audit_id: Cursor,
+    against: Annotated[str, Query(pattern="^([0-9a-f]{40}|[0-9a-f]{64}|branch)?$")] = "branch",
+) -> VerdictOut:
+    """What an audit has that the branch (or another audited commit) has not: what a build should fail on."""
+    audit = _audit(request, audit_id)
+    found = reports.verdict(audit, reports.base_of(audit, against.removeprefix("branch")))
+    return VerdictOut(
+        audit=audit.pk,
+        commit=audit.commit_sha,
+        base_audit=found.base.pk,
+        base_commit=found.base.commit_sha,
+        new_count=len(found.new),
+        new=[FindingOut.from_orm(finding) for finding in found.new[:MAX_PAGE]],
+        gone_count=len(found.comparison.gone),
+        problems=len(found.report.problems),
+        url=request.build_absolute_uri(audit.get_absolute_url()),
+    )
+
+
+def _audit(request: HttpRequest, audit_id: int) -> Audit:
+    rows = Audit.objects.select_related("repository__current_audit__same_as", "same_as")
+    return get_object_or_404(_allowed(request, rows), pk=audit_id)
 
 
 @router.get(
@@ -279,6 +365,27 @@ def send_test_run(
     if is_new:
         tasks.read_after_commit(run)
     return Status(201 if is_new else 200, _run_out(request, run))
+
+
+@router.get("/repositories/{slug}/test-runs", response=TestRunPage, openapi_extra={"x-scope": "audits:read"})
+def list_test_runs(
+    request: HttpRequest,
+    slug: str,
+    commit: Annotated[str, Query(max_length=64)] = "",
+    branch: Annotated[str, Query(max_length=255)] = "",
+    before: Cursor = 2**62,
+    limit: Limit = PAGE,
+) -> TestRunPage:
+    """Test runs that could be read, the newest first; ``before`` is ``next`` of the page before."""
+    rows = TestRun.objects.filter(repository=_repository(request, slug), state=TestRun.State.READ)
+    rows = rows.filter(pk__lt=before).select_related("repository").order_by("-pk")
+    if commit:
+        rows = rows.filter(commit_sha=_clean(commit))
+    if branch:
+        rows = rows.filter(branch=_clean(branch))
+    found = list(rows[: limit + 1])
+    items = [_run_out(request, run) for run in found[:limit]]
+    return TestRunPage(items=items, next=items[-1].id if len(found) > limit else None)
 
 
 @router.get("/test-runs/{run_id}", response=TestRunOut, openapi_extra={"x-scope": "audits:read"})

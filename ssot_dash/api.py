@@ -25,6 +25,7 @@ from audits.api import router as audits_router
 from audits.fetching import LocationError
 from audits.ingesting import ReceiveError
 from audits.models import Repository
+from audits.reports import NoReportError
 from ids.api import leases_router
 from ids.api import router as ids_router
 from ids.minting import MintingError
@@ -121,6 +122,11 @@ def _answer(request: HttpRequest, status: int, message: str, code: str = "", **m
 @api.exception_handler(ReceiveError)
 def _not_received(request: HttpRequest, error: ReceiveError) -> HttpResponse:
     return _answer(request, 413 if error.code == "too-large" else 422, str(error), error.code)
+
+
+@api.exception_handler(NoReportError)
+def _no_report(request: HttpRequest, error: NoReportError) -> HttpResponse:
+    return _answer(request, 409, str(error))
 
 
 @api.exception_handler(LocationError)

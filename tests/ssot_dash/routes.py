@@ -155,7 +155,10 @@ OPERATIONS = {
         READ, "repository", query="before=1&after=2"
     ),
     "POST /api/v1/repositories/{slug}/test-runs": Operation("test-runs:write", "repository", EDITOR),
+    "GET /api/v1/repositories/{slug}/test-runs": Operation(READ, "repository"),
     "GET /api/v1/audits/{audit_id}": Operation(READ, "audit"),
+    "GET /api/v1/audits/{audit_id}/findings": Operation(READ, "audit"),
+    "GET /api/v1/audits/{audit_id}/verdict": Operation(READ, "audit", query=f"against={'a' * 40}"),
     "GET /api/v1/test-runs/{run_id}": Operation(READ, "run"),
     "GET /api/v1/issues/{issue_id}": Operation(READ, "issue"),
     "GET /api/v1/ids/types": Operation("ids:read"),
