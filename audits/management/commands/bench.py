@@ -49,7 +49,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        kinds = parser.add_subparsers(dest="kind", required=True)
+        self.kinds = kinds = parser.add_subparsers(dest="kind", required=True)
         audit_parser = kinds.add_parser("audit", help="audits of one commit")
         audit_parser.add_argument("path", type=Path)
         audit_parser.add_argument("--rev", default="")
