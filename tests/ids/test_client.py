@@ -1,0 +1,157 @@
+"""The client: leased ahead, reported in batches, through outages, threads and forks."""
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connections
+
+from ids import formats, lookups
+from ids.client import Block, Client, ClientError, Refused, Report, Unavailable, random_parts
+from ids.models import IDType, IssuedID
+from ssot_dash import tokens
+
+
+class Blocks:
+    """A source in memory that can be away."""
+
+    def __init__(self) -> None:
+        self.next, self.away = 1, False
+        self.leased: dict[str, Block] = {}
+        self.used: dict[str, int] = {}
+        self.details: list[Any] = []
+        self._lock = threading.Lock()
+
+    def lease(self, type_value: str, size: int) -> Block:
+        if self.away:
+            raise Unavailable("away")
+        with self._lock:
+            block = Block(f"lease-{self.next}", type_value, self.next, size, os.urandom(16))
+            self.next += size
+            self.leased[block.lease] = block
+        return block
+
+    def report(self, reports: Sequence[Report]) -> None:
+        if self.away:
+            raise Unavailable("away")
+        for report in reports:
+            self.used[report.lease] = max(report.used, self.used.get(report.lease, 0))
+            self.details += report.details
+
+
+@pytest.fixture
+def blocks() -> Blocks:
+    return Blocks()
+
+
+def counter(text: str) -> int:
+    return formats.parse(text).counter  # type: ignore[union-attr]
+
+
+def test_ids_come_in_order_with_the_random_parts_of_their_block(blocks: Blocks) -> None:
+    client = Client(source=blocks, first_block=1_000)
+    texts = [client.generate("run") for _ in range(700)] + client.generate_many("run", 700)
+    assert [counter(text) for text in texts] == list(range(1, 1_401))
+    block = blocks.leased["lease-1"]
+    assert texts[41].endswith(random_parts(block.seed, 1_000)[8 * 41 : 8 * 42])
+    client.close()
+    assert sum(blocks.used.values()) == 1_400
+    with pytest.raises(ClientError, match="closed"):
+        client.generate("run")
+
+
+def test_what_is_kept_with_an_id_is_told_with_it(blocks: Blocks) -> None:
+    client = Client(source=blocks)
+    texts = [client.generate("run", prefix="eu", context={"n": n}, owner="ada") for n in range(3)]
+    assert [formats.parse(text).prefix for text in texts] == ["eu"] * 3  # type: ignore[union-attr]
+    client.flush()
+    assert [(one.counter, one.prefix, one.context, one.owner) for one in blocks.details] == [
+        (n + 1, "eu", {"n": n}, "ada") for n in range(3)
+    ]
+    for prefix in ("a_b", "", "A", "p" * 65, "a\n"):
+        with pytest.raises(ValueError, match="prefix"):
+            client.generate("run", prefix=prefix)
+    client.close()
+
+
+def test_threads_get_each_counter_once(blocks: Blocks) -> None:
+    client = Client(source=blocks, first_block=50, report_seconds=0.01)
+    with ThreadPoolExecutor(8) as pool:
+        batches = list(pool.map(lambda _: [client.generate("run") for _ in range(2_000)], range(8)))
+    texts = [text for batch in batches for text in batch]
+    assert len({counter(text) for text in texts}) == 16_000
+    client.close()
+    assert sum(blocks.used.values()) == 16_000
+
+
+def test_an_outage_is_survived_until_the_blocks_are_empty(blocks: Blocks) -> None:
+    client = Client(source=blocks, first_block=100)
+    client.generate("run")
+    blocks.away = True
+    texts = [client.generate("run") for _ in range(99)]
+    # a second block may have been leased before the outage
+    while client._pools["run"]._spare is not None or client._pools["run"].ready:
+        texts.append(client.generate("run"))
+    with pytest.raises(Unavailable):
+        client.generate("run")
+    with pytest.raises(Unavailable):
+        client.flush()
+    blocks.away = False
+    client._pools["run"]._failed = None  # as if a second had passed
+    following = client.generate("run")
+    assert following not in texts
+    client.close()
+    assert sum(blocks.used.values()) == len(texts) + 2
+
+
+def test_a_child_of_a_fork_has_blocks_of_its_own(blocks: Blocks) -> None:
+    client = Client(source=blocks, first_block=100)
+    client.generate("run")
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        blocks.next = 10_000  # the server's counter, which a copy in memory doesn't share
+        os.write(write, client.generate("run").encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert counter(os.read(read, 100).decode()) == 10_000
+    assert counter(client.generate("run")) == 2
+    client.close()
+
+
+@pytest.fixture
+def secret(registry: type[IDType]) -> str:
+    return tokens.create(User.objects.create_superuser("ada"), "x", ["ids:read", "ids:write"])[1]
+
+
+def test_a_client_of_a_site_leases_and_reports(secret: str, live_server: Any) -> None:
+    client = Client(live_server.url, secret, first_block=20)
+    texts = [client.generate("run") for _ in range(50)]
+    thread = client.generate("thread", owner="user-7")
+    client.flush()
+    run = client.generate("run", "eu", {"a": 1}, owner="user-7", parent=thread)
+    before = lookups.validate(run.removeprefix("eu_"))
+    assert before.state == "leased"
+    client.close()
+    assert set(IssuedID.objects.values_list("id", flat=True)) == {*texts, thread, run}
+    row = lookups.look_up(run)
+    assert (row.owner, row.parent_id, row.context, row.prefix) == ("user-7", thread, {"a": 1}, "eu")
+    assert lookups.count_active("run") == 51
+    connections.close_all()
+
+
+def test_a_site_that_says_no_is_quoted(secret: str, live_server: Any) -> None:
+    client = Client(live_server.url, secret)
+    with pytest.raises(Refused, match='Did you mean "run"') as caught:
+        client.generate("runn")
+    assert (caught.value.code, caught.value.status) == ("unknown-type", 422)
+    with pytest.raises(Refused) as caught:
+        Client(live_server.url, "ssot_wrong").generate("run")
+    assert caught.value.status == 401
+    with pytest.raises(Unavailable):
+        Client("http://127.0.0.1:9", secret, timeout=1).generate("run")
+    with pytest.raises(ValueError, match="http"):
+        Client("file:///etc/passwd", secret)
