@@ -4,6 +4,7 @@ import re
 from io import StringIO
 from pathlib import Path
 
+import msgspec
 import pytest
 from django.conf import settings
 from django.core.management import call_command
@@ -43,6 +44,16 @@ def test_the_page_of_rules_says_what_each_rule_says_of_itself() -> None:
     output = StringIO()
     call_command("rules", stdout=output)
     assert (ROOT / "docs/rules.md").read_text() == output.getvalue()
+
+
+def test_the_page_of_policies_says_what_the_types_say() -> None:
+    """``manage.py policy reference --write docs/policy.md`` renews it."""
+    output = StringIO()
+    call_command("policy", "reference", stdout=output)
+    text = output.getvalue()
+    assert (ROOT / "docs/policy.md").read_text() == text
+    for field in msgspec.structs.fields(Policy):
+        assert re.search(rf"(?m)^(### `\[+{field.name}\]+`|\| `{field.name}` \|)", text), field.name
 
 
 def test_the_example_of_the_page_of_policies_is_a_policy_with_every_table() -> None:

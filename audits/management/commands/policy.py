@@ -11,6 +11,7 @@ from audits.engine.bar import Bar
 from audits.engine.cache import facts_store
 from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import Policy, PolicyError, parse_policy
+from audits.engine.reference import reference
 from audits.engine.run import codebase_of
 from audits.engine.suggestions import suggest
 
@@ -41,8 +42,16 @@ class Command(BaseCommand):
         suggest.add_argument("--rev", default="", help="commit, tag or branch (default: HEAD)")
         suggest.add_argument("--output", type=Path, help="write a file instead of standard output")
 
+        page = kinds.add_parser("reference", help="print the page about policies, docs/policy.md")
+        page.add_argument("--write", type=Path, metavar="FILE", help="write it into a file")
+
     def handle(self, *_: Any, **options: Any) -> None:
-        if options["kind"] == "suggest":
+        if options["kind"] == "reference":
+            if options["write"] is not None:
+                options["write"].write_text(reference(), "utf-8")
+            else:
+                self.stdout.write(reference(), ending="")
+        elif options["kind"] == "suggest":
             self._suggest(options["path"], options["rev"], options["output"])
         else:
             self._check(options["file"])
