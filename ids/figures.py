@@ -1,5 +1,6 @@
 """What the counts of use say: rates, series over time, percentiles. Reads sums by their index, never issued IDs."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,11 +10,13 @@ from django.db.models import Case, F, FloatField, OuterRef, Q, Subquery, Sum, Va
 from django.db.models.functions import Coalesce
 
 from ids.metrics import start_of
-from ids.models import LATENCY_BOUNDS, Grain, IDTypeQuerySet, Kind, TypeUse
+from ids.models import LATENCY_BOUNDS, Grain, IDType, IDTypeQuerySet, Kind, TypeUse
 
 ISSUING: Final = (Kind.GENERATED, Kind.REGISTERED)
 SPARK_MINUTES: Final = 60
 RATE_DAYS: Final = 30
+LATEST_OF_ISSUERS: Final = 1_000
+MOST_ISSUERS: Final = 10
 # how many slots of a grain a chart has
 SLOTS: Final[Mapping[Grain, int]] = {Grain.MINUTE: 60, Grain.HOUR: 48, Grain.DAY: 90}
 CHARTED: Final = (Kind.GENERATED, Kind.REGISTERED, Kind.RELEASED, Kind.REJECTED, Kind.LEGACY)
@@ -151,3 +154,12 @@ def per_day(type_id: int, now: datetime) -> float:
         return 0.0
     seconds = (now - min(starts_at for starts_at, _count in listed)).total_seconds()
     return sum(count for _starts_at, count in listed) / max(seconds / 86_400, 1 / 24)
+
+
+def issuers(id_type: IDType, latest: int = LATEST_OF_ISSUERS) -> list[tuple[str, int]]:
+    """Who asked for the latest recorded IDs of a type, and for how many of them; most first. One query, by an index.
+
+    Nobody's name ("") stands for those who generate in the site's own processes without saying who they are.
+    """
+    newest = id_type.issued_ids.order_by("-issued_at").values_list("issuer", flat=True)[:latest]
+    return Counter(newest).most_common(MOST_ISSUERS)

@@ -24,7 +24,7 @@ from ids.models import CONTEXT_START_LENGTH, Grain, IDType, IDTypeQuerySet
 from ids.usage import usage_of
 
 TYPES_PER_PAGE: Final = 50
-LATEST_ISSUED: Final = 20
+LATEST_ISSUED: Final = 10
 LATEST_CHANGES: Final = 50
 
 
@@ -168,6 +168,8 @@ def type_detail(request: HtmxHttpRequest, value: str) -> HttpResponse:
         "reading": id_format.reading(id_type.value),
         "guesses": 2**id_format.random_bits,
         "forecast": forecast(id_format, id_type.issued_total, figures.per_day(id_type.pk, now), now),
+        "issuers": figures.issuers(id_type),
+        "issuers_limit": figures.LATEST_OF_ISSUERS,
         "usage": usage_of(id_type.value, request.user),
     }
     return render(request, "ids/idtype_detail.html", context)

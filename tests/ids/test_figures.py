@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ids import figures
-from ids.models import LATENCY_BOUNDS, Grain, IDType, Kind, TypeUse
+from ids.models import LATENCY_BOUNDS, Grain, IDType, IssuedID, Kind, TypeUse
 
 NOW = datetime(2026, 3, 4, 5, 6, 15, tzinfo=UTC)
 MINUTE = NOW.replace(second=0)
@@ -108,3 +108,20 @@ def test_the_pace_is_the_mean_of_the_days_that_there_are(run: IDType) -> None:
     use(run, Grain.DAY, today - timedelta(days=40), 9_000)
     elapsed = (NOW - (today - timedelta(days=1))).total_seconds() / 86_400
     assert figures.per_day(run.pk, NOW) == pytest.approx(300 / elapsed)
+
+
+def test_who_issues_a_type_is_read_from_its_latest_ids(run: IDType, django_assert_num_queries: Any) -> None:
+    def issued(number: int, issuer: str) -> IssuedID:
+        return IssuedID(
+            id=f"run_{number}_00000000",
+            type=run,
+            counter=number,
+            issuer=issuer,
+            issued_at=NOW + timedelta(seconds=number),
+        )
+
+    IssuedID.objects.bulk_create(
+        issued(n, "token:old" if n < 3 else "token:CI" if n < 7 else "") for n in range(1, 9)
+    )
+    with django_assert_num_queries(1):
+        assert figures.issuers(run, 6) == [("token:CI", 4), ("", 2)]

@@ -229,13 +229,13 @@ def test_a_type_page_shows_figures_ids_and_history_in_a_bounded_number_of_querie
     run.owner = "Agents <b>"
     run.save()
     # session, user, two of permissions, type with figures and rates, the chart, latest IDs, legacy formats, history,
-    # the pace, one for its use in code
-    with django_assert_num_queries(11):
+    # the pace, who issues, one for its use in code
+    with django_assert_num_queries(12):
         page = client.get("/ids/run/")
     assert page.status_code == 200
-    assert all(identifier in page.text for identifier in issued[5:])
-    assert not any(identifier in page.text for identifier in issued[:5])
-    assert "The latest 20 of 25" in page.text
+    assert all(identifier in page.text for identifier in issued[15:])
+    assert not any(identifier in page.text for identifier in issued[:15])
+    assert "The latest 10 of 25" in page.text
     assert "{&quot;turn&quot;: 24}" in page.text
     assert "Agents &lt;b&gt;" in page.text and "<b>" not in page.text
     assert "Seeded: one of the canonical ID types." in page.text
