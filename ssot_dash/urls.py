@@ -8,6 +8,7 @@ from audits import member_uses
 from ids import usage
 from ssot_dash import api, monitoring, oidc, people
 from ssot_dash.activity_page import activity_list
+from ssot_dash.operations import operations
 from ssot_dash.sign_in import SignInView
 from ssot_dash.views import api_page, token_list, token_revoke, welcome
 
@@ -35,6 +36,7 @@ urlpatterns = [
     path("activity/", activity_list, name="activity"),
     path("tokens/", token_list, name="token-list"),
     path("tokens/<int:pk>/revoke/", token_revoke, name="token-revoke"),
+    path("operations/", operations, name="operations"),
     path("metrics", monitoring.metrics, name="metrics"),
     path("api/", api_page, name="api-page"),
     path("api/v1/", api.urls()),

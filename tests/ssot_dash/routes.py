@@ -112,6 +112,7 @@ PAGES = {
     "token-list": Route(get=VIEWER, post=VIEWER),
     "api-page": Route(get=VIEWER),
     "metrics": Route(get=ADMIN),
+    "operations": Route(get=ADMIN),
     "api:openapi-json": Route(get=VIEWER, post=VIEWER),
 }
 # Where one signs in: for everybody.

@@ -1,0 +1,65 @@
+"""The page on which an administrator sees at three in the morning what is stuck, and mends it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.contrib.auth.decorators import permission_required
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+from django.views.decorators.vary import vary_on_headers
+
+from audits.models import Audit, State
+from audits.models.audit import IN_FLIGHT
+from ssot_dash import health
+from ssot_dash.models import Heartbeat
+
+FAILED_SHOWN: Final = 20
+IN_FLIGHT_SHOWN: Final = 50
+TABLES_SHOWN: Final = 15
+
+# Estimates of rows, as autovacuum left them: counting would read the tables.
+_STORAGE = """
+SELECT tables.relname, pg_total_relation_size(tables.oid), pg_indexes_size(tables.oid), greatest(tables.reltuples, 0)
+  FROM pg_class AS tables JOIN pg_namespace AS spaces ON spaces.oid = tables.relnamespace
+ WHERE tables.relkind = 'r' AND spaces.nspname = current_schema()
+ ORDER BY 2 DESC LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How much room a table takes, in bytes: all of it, and of that its indexes. The rows are an estimate."""
+
+    name: str
+    size: int
+    indexes: int
+    rows: int
+
+
+def storage() -> list[Table]:
+    """The largest tables, largest first. One query of the catalogue."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STORAGE, [TABLES_SHOWN])
+        return [Table(name, size, indexes, round(rows)) for name, size, indexes, rows in cursor.fetchall()]
+
+
+@require_GET
+@never_cache
+@vary_on_headers("HX-Request", "HX-Target")
+@permission_required("ssot_dash.view_operations", raise_exception=True)
+def operations(request: HttpRequest) -> HttpResponse:
+    """Parts that the site needs, its processes and queues, audits in flight and failed, and storage."""
+    audits = Audit.objects.select_related("repository")
+    context = {
+        "checks": health.checks(),
+        "processes": Heartbeat.objects.all(),
+        "queues": health.queue_lengths(),
+        "in_flight": audits.filter(state__in=IN_FLIGHT).order_by("queued_at")[:IN_FLIGHT_SHOWN],
+        "failed": audits.filter(state=State.FAILED).order_by("-pk")[:FAILED_SHOWN],
+    }
+    if request.headers.get("HX-Target") == "operations-live":
+        return render(request, "operations.html#operations-live", context)
+    return render(request, "operations.html", context | {"tables": storage()})
