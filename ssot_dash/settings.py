@@ -70,6 +70,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "ssot_dash.logs.request_id",
     # Before everything: probes ask by address, without TLS, and whatever else is ill.
     "ssot_dash.monitoring.probes",
     "django.middleware.security.SecurityMiddleware",
@@ -247,6 +248,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
 }
 CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # the site's own logging, below, holds for workers as well
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "dispatch-what-is-due": {
@@ -300,7 +302,17 @@ SSOT_METRICS_DAY_DAYS = env_int("SSOT_METRICS_DAY_DAYS", 1100)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"about": {"()": "ssot_dash.logs.AboutFilter"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}:{about_words} {message}", "style": "{"},
+        "json": {"()": "ssot_dash.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "filters": ["about"],
+            "formatter": "json" if os.environ.get("LOG_FORMAT") == "json" else "line",
+        }
+    },
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO")},
 }
