@@ -1,6 +1,6 @@
 """How commits of side branches come to the branch's own line."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audits.mainline import reached
@@ -21,6 +21,7 @@ def test_what_was_never_merged_is_absent() -> None:
     assert reached([("a", [], True), ("s", ["a"], False)]) == {"a": "a"}
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_it_is_the_first_of_the_line_that_has_it_among_its_ancestors(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 12))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audits import auditing, remediation, tasks, waiving
@@ -261,7 +261,7 @@ def test_the_places_that_are_left_are_open_although_others_are_accepted(story: S
     assert "1 place is accepted for a while, not gone" in " ".join(issue.summary)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(-40, 40), max_size=4), st.lists(st.integers(-40, 40), max_size=4))
 @pytest.mark.django_db(transaction=False)
 def test_what_covers_a_place_longest_says_whether_it_counts(places: list[int], subjects: list[int]) -> None:

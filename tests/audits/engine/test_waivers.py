@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sarif_pydantic import Sarif
 
@@ -235,6 +235,7 @@ def _finding(path: str) -> Finding:
     )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sets(st.sampled_from(["old/a.py", "old/b.py", "new/a.py", "c.py"])), st.dates(), st.dates())
 def test_every_finding_counts_or_is_waived_and_never_both(paths: set[str], day: date, other: date) -> None:
     findings = tuple(_finding(path) for path in sorted(paths))
