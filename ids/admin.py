@@ -1,5 +1,6 @@
 """The admin of the ID registry: types are edited with a reason and a history, issued IDs are only looked at."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin
@@ -60,6 +61,13 @@ class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: IDType | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.has_leased)
+
+    def get_deleted_objects(
+        self, objs: Iterable[IDType], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
+        kept = [str(row) for row in objs if row.has_leased]
+        deleted, counts, permissions, protected = super().get_deleted_objects(objs, request)
+        return deleted, counts, permissions, [*protected, *kept]
 
     @transaction.atomic
     def history_form_view(

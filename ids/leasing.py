@@ -47,6 +47,9 @@ from ids.refusals import (
 FIRST_BLOCK: Final = 8
 LARGEST_BLOCK: Final = 1024
 
+# Records of IDs without a counter that a process makes until it folds their tallies; threads may miss some.
+FOLDED_EVERY: Final = 256
+
 LOCK_TIMEOUT_MS: Final = 5_000
 SEED_BYTES: Final = 16
 
@@ -57,6 +60,7 @@ def forget() -> None:
     Needed after a fork, where it runs by itself, and after the database behind the process was restored or replaced.
     """
     _leases.forget()
+    _held.clear()
     _own.close()
     known.forget()
 
@@ -69,6 +73,16 @@ def next_counter(kind: KnownType) -> int:
 def counters(kind: KnownType, count: int) -> range:
     """So many counters in a row: a lease of their own, committed when this returns."""
     return range(start := _lease(kind, count), start + count)
+
+
+def hold(kind: KnownType) -> None:
+    """What a lease does besides, for IDs that need no counter: it keeps the type from being deleted or renamed before
+    its first ID, and folds the tallies now and then, so that they stay few.
+    """
+    if _held.get(kind.pk, 0) <= 0:
+        _lease(kind, 0)
+        _held[kind.pk] = FOLDED_EVERY
+    _held[kind.pk] -= 1
 
 
 def lease(kind: KnownType, size: int, issuer: str = "") -> client.Block:
@@ -243,6 +257,7 @@ class _Leases:
 
 
 _leases = _Leases()
+_held: dict[int, int] = {}  # by the type's primary key: records until its tallies are folded again
 
 
 # --- the connection that leases ---------------------------------------------------------------------------------------

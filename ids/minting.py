@@ -129,6 +129,8 @@ def generate(
             kind = known.usable(kind)
             known.check_prefix(kind, prefix)
             stored = records.checked(context, owner, issuer, parent)
+            if not kind.is_counted:
+                leasing.hold(kind)
             counter = leasing.next_counter(kind) if kind.is_counted else None
             text = _text(kind, counter, prefix)
             if records.record(kind, text, counter, prefix, stored):
@@ -165,6 +167,7 @@ def generate_many(
                 counters: Sequence[int | None] = leasing.counters(kind, count)
                 texts = _structured_texts(kind, counters, prefix)
             else:
+                leasing.hold(kind)
                 counters = [None] * count
                 texts = [str(generators.new(kind.format, kind.value)) for _ in range(count)]
             if records.record_many(kind, texts, counters, prefix, stored):

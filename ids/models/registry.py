@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Max, Q, Sum
 from django.db.models.functions import Cast, Coalesce, Greatest, Left, Now
 from django.urls import reverse
@@ -205,8 +205,11 @@ class IDType(models.Model):
 
     @property
     def has_leased(self) -> bool:
-        """Whether a counter was ever leased: from then on IDs of this type may exist anywhere."""
-        return IDCounter.objects.filter(type_id=self.pk).exists()
+        """Whether IDs of this type may exist anywhere: a counter was leased, or anything is kept of its IDs."""
+        # the database's own answer, by which it keeps the type
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT ids_type_in_use(%s)", [self.pk])
+            return bool(cursor.fetchone()[0])
 
     def latest_issued(self, limit: int) -> models.QuerySet[IssuedID]:
         """The newest issued IDs, by an index. Of each context only the start is read, as ``context_start``."""

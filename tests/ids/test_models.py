@@ -86,7 +86,10 @@ def test_a_type_is_deleted_only_while_nothing_was_leased(run: IDType) -> None:
         run.delete()
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        with pytest.raises(IntegrityError, match="foreign key"), transaction.atomic():
+        with (
+            pytest.raises(IntegrityError, match="stays, because IDs of it were issued"),
+            transaction.atomic(),
+        ):
             cursor.execute("DELETE FROM ids_idtype WHERE id = %s", [run.pk])
     assert IDType.objects.filter(value="run").exists() and not IDType.objects.filter(value="user").exists()
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 from django.test import Client
 from django.utils import timezone
 
-from ids import editing, minting, usage
-from ids.models import Grain, IDCounter, IDType, IssuedID, Kind, LegacyFormat, TypeUse
+from ids import editing, leasing, minting, usage
+from ids.models import Grain, IDCounter, IDTally, IDType, IssuedID, Kind, LegacyFormat, TypeUse
 from ids.usage import CodeUse, Place, Unseen, Usage
 
 ADD = "/ids/add/"
@@ -254,3 +256,62 @@ def test_a_form_of_another_site_is_refused(run: IDType) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(User.objects.create_superuser("ada"))
     assert strict.post(EDIT, posted(owner="Me")).status_code == 403
+
+
+# --- types without counters, and the admin ----------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_type_without_counters_is_as_fixed_once_an_id_was_issued(registry: Any, tracked: bool) -> None:
+    hook = IDType.objects.create(value="web-hook", description="A call.", format="typeid", is_tracked=tracked)
+    minting.generate("web-hook")
+    assert hook.has_leased
+    with pytest.raises(IntegrityError):
+        IDType.objects.filter(pk=hook.pk).update(value="hook")
+    with pytest.raises(ProtectedError):
+        hook.delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_tallies_of_a_type_without_counters_stay_few(
+    registry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leasing, "FOLDED_EVERY", 5)
+    hook = IDType.objects.create(value="web-hook", description="A call.", format="ulid")
+    for _ in range(23):
+        minting.generate("web-hook")
+    assert IDTally.objects.filter(type=hook).count() <= 5
+    figures: Any = IDType.objects.with_figures().get(pk=hook.pk)
+    assert (figures.issued_total, figures.active_total, figures.next_counter) == (23, 23, 1)
+
+
+def test_a_type_with_a_registered_id_alone_is_kept(client: Client, run: IDType) -> None:
+    IssuedID.objects.create(id="run-of-others", type=run, state="registered")
+    assert run.has_leased
+    with pytest.raises(IntegrityError), transaction.atomic():
+        run.delete()
+    client.force_login(User.objects.create_superuser("ada"))
+    client.post(
+        "/admin/ids/idtype/", {"action": "delete_selected", "_selected_action": [run.pk], "post": "yes"}
+    )
+    assert IDType.objects.filter(pk=run.pk).exists()
+
+
+def test_the_admin_waits_for_a_yes_too(client: Client, busy_run: IDType) -> None:
+    client.force_login(User.objects.create_superuser("ada"))
+    address = f"/admin/ids/idtype/{busy_run.pk}/change/"
+    page = client.post(address, posted(status="retired"))
+    assert page.status_code == 200
+    assert "every such call will be refused" in page.text
+    assert client.post(address, posted(status="retired", confirmed="on")).status_code == 302
+    busy_run.refresh_from_db()
+    assert busy_run.status == "retired"
+
+
+def test_the_admin_keeps_a_former_format_as_well(client: Client, busy_run: IDType) -> None:
+    client.force_login(User.objects.create_superuser("ada"))
+    until = str((timezone.now() + timedelta(days=30)).date())
+    change = posted(format="typeid", keep_until=until, confirmed="on")
+    assert client.post(f"/admin/ids/idtype/{busy_run.pk}/change/", change).status_code == 302
+    assert LegacyFormat.objects.get().type == busy_run
