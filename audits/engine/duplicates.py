@@ -31,9 +31,9 @@ MAX_CLASSES_OF_A_NAME, MAX_FUNCTIONS_OF_A_NAME = 40, 12
 _SAME_NAME = 0.3
 _WEIGHTS = {Zone.PROD: 1.0, Zone.SCRIPT: 0.4, Zone.TEST: 0.3, Zone.ARCHIVE: 0.1}
 _ZONES = list(Zone)
-# A body is looked for under so many of its grams, and compared with those that share two of them: of two bodies that
-# are similar one pair in thousands shares fewer.
-_BANDS, _SHARED = 8, 2
+# A body is looked for under so many of its grams, and compared with those that share three of them: of the pairs that
+# are just similar enough, one in two hundred shares fewer.
+_BANDS, _SHARED = 8, 3
 _MAX_LEADERS = 16  # of which so many known bodies are asked
 _CONVENTIONS = frozenset(
     {"main", "run", "setup", "teardown", "handle", "upgrade", "downgrade", "Migration", "Command"}
@@ -281,11 +281,11 @@ def likeness_of(one: Sketch, other: Sketch) -> float:
     """How much of two bodies is the same, from 0 to 1: an estimate from their smallest grams."""
     if one.digest == other.digest:
         return 1.0
-    mine, theirs = set(one.grams), set(other.grams)
-    if not mine or not theirs or not 0.5 <= one.tokens / other.tokens <= 2:
+    if not one.grams or not other.grams or not 0.5 <= one.tokens / other.tokens <= 2:
         return 0.0
+    mine, theirs = set(one.grams), set(other.grams)
     smallest = sorted(mine | theirs)[:KEPT]
-    return sum(1 for gram in smallest if gram in mine and gram in theirs) / len(smallest)
+    return len(mine.intersection(theirs).intersection(smallest)) / len(smallest)
 
 
 def _named(places: Iterable[_Place]) -> Iterator[list[_Place]]:
