@@ -18,6 +18,17 @@ class PostgresFactsStore:
     def __init__(self, version: int = FACTS_VERSION) -> None:
         self.version = version
 
+    def known(self, blob_shas: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        with connection.cursor() as cursor:
+            for start in range(0, len(blob_shas), READ_CHUNK):
+                cursor.execute(
+                    "SELECT blob_sha FROM audits_blobfacts WHERE blob_sha = ANY(%s) AND version = %s",
+                    [list(blob_shas[start : start + READ_CHUNK]), self.version],
+                )
+                found.update(sha for (sha,) in cursor.fetchall())
+        return found
+
     def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         with connection.cursor() as cursor:

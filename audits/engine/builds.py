@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from audits.engine.globs import translate
 
@@ -14,6 +15,7 @@ _GENERATED = (("_pb2_grpc", "proto"), ("_pb2", "proto"), ("Lexer", "g4"), ("Pars
 BUILD_FILES = frozenset({".gitignore", "pyproject.toml", "meson.build", "CMakeLists.txt"})
 
 _MAX_PATTERNS = 5_000
+_MAX_DECIDED = 200_000
 _MAX_PATTERN_LENGTH = 500
 _QUOTED_NAME = re.compile(r"""(['"])([A-Za-z_]\w*(?:\.\w+)*)\1""")
 _CMAKE_MODULE = re.compile(r"(?:add_library|add_module|add_extension\w*)\s*\(\s*(\w+)", re.IGNORECASE)
@@ -37,7 +39,7 @@ class Builds:
         for path in paths:
             self._add_path(path)
         self._ignored = [
-            (path[: path.rfind("/") + 1], _Ignore(text))
+            (path[: path.rfind("/") + 1], _ignore_of(text))
             for path, text in sorted(texts.items())
             if path.rpartition("/")[2] == ".gitignore"
         ]
@@ -140,6 +142,7 @@ class _Ignore:
                 except re.error:
                     continue  # git takes no notice of such a line either
         self._any = re.compile("|".join(pattern.pattern for pattern, _, _ in self._patterns) or r"(?!)")
+        self._decided: dict[tuple[str, bool], bool] = {}
 
     def matches(self, path: str) -> bool:
         """Whether git ignores a path: itself, or a folder around it. A folder's path ends in a slash."""
@@ -151,12 +154,26 @@ class _Ignore:
         )
 
     def _decides(self, path: str, *, is_folder: bool) -> bool:
+        found = self._decided.get((path, is_folder))
+        if found is None:
+            if len(self._decided) >= _MAX_DECIDED:
+                self._decided.clear()
+            found = self._decided[path, is_folder] = self._decide(path, is_folder=is_folder)
+        return found
+
+    def _decide(self, path: str, *, is_folder: bool) -> bool:
         if not self._any.match(path):
             return False  # almost always, so it is asked at once
         for pattern, negates, for_folders in reversed(self._patterns):
             if (is_folder or not for_folders) and pattern.match(path):
                 return not negates
         return False
+
+
+@lru_cache(maxsize=256)
+def _ignore_of(text: str) -> _Ignore:
+    """The same text means the same at every commit, and in every folder."""
+    return _Ignore(text)
 
 
 def _folders(path: str) -> Iterator[str]:

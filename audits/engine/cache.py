@@ -26,6 +26,9 @@ class MemoryFactsStore:
         self._facts: dict[str, bytes] = {}
         self._results: dict[str, bytes] = {}
 
+    def known(self, blob_shas: Sequence[str]) -> set[str]:
+        return {sha for sha in blob_shas if sha in self._facts}
+
     def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
         return {sha: self._facts[sha] for sha in blob_shas if sha in self._facts}
 
@@ -68,6 +71,14 @@ class FileFactsStore:
             "CREATE TABLE IF NOT EXISTS results (number INTEGER PRIMARY KEY, key TEXT UNIQUE, result BLOB)"
         )
         return connection
+
+    def known(self, blob_shas: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for chunk in _chunks(blob_shas):
+            marks = ",".join("?" * len(chunk))
+            query = f"SELECT sha FROM facts WHERE sha IN ({marks})"  # noqa: S608 (question marks only)
+            found.update(sha for (sha,) in self._connection.execute(query, chunk))
+        return found
 
     def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}

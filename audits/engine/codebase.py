@@ -1,8 +1,9 @@
 """Facts of one tree -> what a dotted name means in each of its modules."""
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any
 
 from audits.engine.facts import CLASS, FROM, IMPORT, IMPORT_TOP, OPAQUE, STAR, Class, Expr, Facts, Import
 from audits.engine.findings import Zone
@@ -38,14 +39,20 @@ class Codebase:
         self.registry = registry
         self.modules = Modules(tree, policy)
         self.gives_hints = True
-        self._dependencies: dict[tuple[str, object], frozenset[str]] = {}
-        self._names: dict[tuple[str, str], Targets] = {}
-        self._bindings: dict[tuple[str, int], Targets] = {}
-        self._open: set[tuple[str, object]] = set()
-        self._cycles = 0
         self._patches: dict[Target, set[str | None]] = {}
         self._local_patches: dict[str, dict[Target, set[str | None]]] = {}
+        self._begin()
         self._read_patches()
+
+    def _begin(self) -> None:
+        self.answers = self.modules.answers
+        self.answers.register("name", self.name)
+        self.answers.register("attribute", self._class_attribute)
+        self.answers.register("lacks", self.lacks)
+        self._open: set[tuple[str, str, object]] = set()
+        self._cycles = 0
+        # While patches are read, names are looked up as if there were none.
+        self._reads_patches = False
 
     def dotted(self, path: str) -> str:
         """The dotted name of a module."""
@@ -66,16 +73,12 @@ class Codebase:
 
     def _read_patches(self) -> None:
         """What is set on modules and classes from outside."""
-        known: dict[Target, set[str | None]] = {}
         for path, facts in self.facts.items():
             if facts.patches:
                 for target, attribute, everywhere in self.patches_of(path):
-                    patches = known if everywhere else self._local_patches.setdefault(path, {})
+                    patches = self._patches if everywhere else self._local_patches.setdefault(path, {})
                     patches.setdefault(target, set()).add(attribute)
-        self._patches = known
-        # Looked up without knowing the patches.
-        self._names.clear()
-        self._bindings.clear()
+        self.answers.forget()
 
     def patches_of(self, path: str) -> Iterator[tuple[ClassTarget | ModuleTarget, str | None, bool]]:
         """What a file sets on which module or class (None: the text doesn't tell), and whether that counts everywhere.
@@ -86,7 +89,10 @@ class Codebase:
         """
         is_test = self.policy.zone(path) is Zone.TEST
         for patch in self.facts[path].patches:
-            for target in self.expr(path, patch.target):
+            self._reads_patches = True
+            targets = self.expr(path, patch.target)
+            self._reads_patches = False
+            for target in targets:
                 if not isinstance(target, ClassTarget | ModuleTarget):
                     continue
                 at_import = patch.import_time and not is_test
@@ -97,38 +103,16 @@ class Codebase:
 
     def patches(self, target: Target) -> set[str | None]:
         """The attributes that are set on a module or class from outside; None among them for unknown ones."""
-        if self.modules.trace is not None and isinstance(target, ModuleTarget | ClassTarget):
-            self.modules.trace.add(f"@{target.path}")
+        if self._reads_patches:
+            return set()
+        if self.answers.trace is not None and isinstance(target, ModuleTarget | ClassTarget):
+            self.answers.trace.add(f"@{target.path}")
         return self._patches.get(target, set())
 
     def is_patched(self, path: str, target: Target, name: str) -> bool:
         """Whether a file itself gives a module or class the attribute that it reads, or may do so."""
         patches = self._local_patches.get(path, {}).get(target)
         return patches is not None and (name in patches or None in patches)
-
-    # --- what answers depend on ---------------------------------------------------------------------------------
-
-    def begin(self) -> set[str] | None:
-        """Begins an answer that is to be remembered; ``end`` takes what this returns."""
-        outer = self.modules.trace
-        if outer is not None:
-            self.modules.trace = set()
-        return outer
-
-    def end(self, outer: set[str] | None, *keys: tuple[str, object]) -> None:
-        """Ends an answer. What it depends on is remembered under the keys, and counts for what goes on around it."""
-        inner = self.modules.trace
-        if outer is None or inner is None:
-            return
-        for key in keys:
-            self._dependencies[key] = frozenset(inner)
-        outer |= inner
-        self.modules.trace = outer
-
-    def remembered(self, key: tuple[str, object]) -> None:
-        """A remembered answer is used again."""
-        if self.modules.trace is not None:
-            self.modules.trace |= self._dependencies[key]
 
     # --- imports ---------------------------------------------------------------------------------------------------
 
@@ -146,8 +130,8 @@ class Codebase:
     def _own_part(self, path: str, name: str) -> Targets:
         """What a module imports from itself: a submodule (``from . import name``), or what else it has bound."""
         facts = self.facts[path]
-        if self.modules.trace is not None:
-            self.modules.trace.add(f"{path}:{name}")
+        if self.answers.trace is not None:
+            self.answers.trace.add(path)
         others = tuple(c for c in facts.names.get(name, ()) if not self._is_from_itself(path, facts, c, name))
         if others:
             return self._bound(path, name, others)
@@ -168,30 +152,45 @@ class Codebase:
 
         Nothing at all when re-exports only lead round in a circle.
         """
-        key = (module, name)
-        found = self._names.get(key)
-        if found is None:
-            if ("name", key) in self._open:
-                # A cycle of re-exports: this way round it adds nothing.
-                self._cycles += 1
-                return NOTHING
-            self._open.add(("name", key))
-            cycles = self._cycles
-            outer = self.begin()
-            found = self._look_up(module, name)
-            self._open.discard(("name", key))
-            if cycles == self._cycles or not self._open:
-                # An answer found inside a cycle may be partial, so only complete ones are kept.
-                self._names[key] = found
-                self.end(outer, ("name", key))
-            else:
-                self.end(outer)
+        key = ("plain name" if self._reads_patches else "name", module, name)
+        found: Targets | None = self.answers.recall(key)
+        return found if found is not None else self._work_out(key, self._look_up, is_lasting=key[0] == "name")
+
+    def _work_out(
+        self, key: tuple[str, str, Any], look_up: Callable[[str, Any], Targets], *, is_lasting: bool
+    ) -> Targets:
+        """An answer that isn't known yet; nothing where it leads back to itself."""
+        if key in self._open:
+            # A cycle of re-exports: this way round it adds nothing.
+            self._cycles += 1
+            return NOTHING
+        self._open.add(key)
+        cycles = self._cycles
+        outer = self.answers.begin()
+        found = look_up(key[1], key[2])
+        self._open.discard(key)
+        if cycles != self._cycles and self._open:
+            # An answer found inside a cycle may be partial, so only complete ones are kept.
+            self.answers.drop(outer)
+        elif is_lasting:
+            self.answers.keep(outer, key, found)
         else:
-            self.remembered(("name", key))
+            self.answers.keep_passing(outer, key, found)
+        return found
+
+    def lacks(self, module: str, name: str) -> bool:
+        """Whether the text of a module doesn't bind a name."""
+        key = ("lacks", module, name)
+        found: bool | None = self.answers.recall(key)
+        if found is None:
+            outer = self.answers.begin()
+            facts = self.modules.facts_of(module)
+            found = facts is None or name not in facts.names
+            self.answers.keep(outer, key, found)
         return found
 
     def _look_up(self, module: str, name: str) -> Targets:
-        facts = self.modules.facts_of(module, name)
+        facts = self.modules.facts_of(module)
         if facts is not None and facts.error is None and name in facts.names:
             return self._bound(module, name, facts.names[name])
         return self._beyond_names(module, name)
@@ -263,25 +262,9 @@ class Codebase:
         """What a binding of a file (by its index in the facts, never a star's) means."""
         if index == OPAQUE:
             return UNKNOWN_ONLY
-        key = (path, index)
-        found = self._bindings.get(key)
-        if found is None:
-            if ("binding", key) in self._open:
-                self._cycles += 1
-                return NOTHING
-            self._open.add(("binding", key))
-            cycles = self._cycles
-            outer = self.begin()
-            found = self._meaning(path, index)
-            self._open.discard(("binding", key))
-            if cycles == self._cycles or not self._open:
-                self._bindings[key] = found
-                self.end(outer, ("binding", key))
-            else:
-                self.end(outer)
-        else:
-            self.remembered(("binding", key))
-        return found
+        key = ("plain binding" if self._reads_patches else "binding", path, index)
+        found: Targets | None = self.answers.recall(key)
+        return found if found is not None else self._work_out(key, self._meaning, is_lasting=False)
 
     def _meaning(self, path: str, index: int) -> Targets:
         facts = self.facts[path]
@@ -322,6 +305,23 @@ class Codebase:
 
     def class_attribute(self, target: ClassTarget, name: str) -> Targets:
         """What a name in a class, or in one of its bases, means; unknown when the text doesn't tell."""
+        return self._class_attribute(target.path, target.index, name)
+
+    def _class_attribute(self, path: str, index: int, name: str) -> Targets:
+        key = ("attribute", path, index, name)
+        found: Targets | None = None if self._reads_patches or self._open else self.answers.recall(key)
+        if found is not None:
+            return found
+        if self._reads_patches or self._open:
+            return self._attribute_in_bases(ClassTarget(path, index), name)
+        outer = self.answers.begin()
+        found = self._attribute_in_bases(ClassTarget(path, index), name)
+        self.answers.keep(outer, key, found)
+        return found
+
+    def _attribute_in_bases(self, target: ClassTarget, name: str) -> Targets:
+        if not self.has_class(target):
+            return NOTHING
         for item in self.mro(target):
             if not isinstance(item, ClassTarget):
                 break
@@ -355,9 +355,14 @@ class Codebase:
     # --- classes ---------------------------------------------------------------------------------------------------
 
     def class_facts(self, target: ClassTarget) -> Class:
-        if self.modules.trace is not None:
-            self.modules.trace.add(f"{target.path}#{target.index}")
+        if self.answers.trace is not None:
+            self.answers.trace.add(target.path)
         return self.facts[target.path].classes[target.index]
+
+    def has_class(self, target: ClassTarget) -> bool:
+        """Whether the tree (still) has a class."""
+        facts = self.modules.facts_of(target.path)
+        return facts is not None and target.index < len(facts.classes)
 
     def class_name(self, target: ClassTarget) -> str:
         """``package.module.Outer.Inner``"""

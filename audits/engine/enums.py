@@ -9,6 +9,7 @@ import enum
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from audits.engine.codebase import Codebase
 from audits.engine.facts import Expr
@@ -75,17 +76,21 @@ class Enums:
 
     def __init__(self, codebase: Codebase) -> None:
         self._codebase = codebase
-        self._known: dict[ClassTarget, EnumClass | None] = {}
+        codebase.answers.register("enum", self._get)
 
     def get(self, target: ClassTarget) -> EnumClass | None:
         """The enum that a class is; None when it is none, or may be none."""
-        if target in self._known:
-            self._codebase.remembered(("enum", target))
-        else:
-            outer = self._codebase.begin()
-            self._known[target] = self._read(target)
-            self._codebase.end(outer, ("enum", target))
-        return self._known[target]
+        return self._get(target) or None
+
+    def _get(self, target: ClassTarget) -> EnumClass | Literal[False]:
+        answers = self._codebase.answers
+        key = ("enum", target)
+        found: EnumClass | Literal[False] | None = answers.recall(key)
+        if found is None:
+            outer = answers.begin()
+            found = (self._codebase.has_class(target) and self._read(target)) or False
+            answers.keep(outer, key, found)
+        return found
 
     def named(self, name: str) -> list[EnumClass]:
         """All enums of the tree with a class name, ordered by path."""

@@ -12,11 +12,13 @@ does whatever refers to a definition in such a file: "could not look" is not "go
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import msgspec
 import xxhash
 import zstandard
 
+from audits.engine.collector import no_collector
 from audits.engine.facts import Facts, decode
 from audits.engine.findings import Finding, Progress
 from audits.engine.git import Commit, Entry, GitRepository
@@ -32,7 +34,8 @@ UNPARSEABLE = "unparseable"
 SIMILARITY = 0.5
 _MAX_PAIRS = 10_000
 _CHUNK = 2_000
-_MAX_DECODED = 40_000
+# Facts that are kept decoded beside those of the tree at hand: a change of branch may want them again.
+_MAX_DECODED = 8_000
 
 Counts = Mapping[tuple[str, str], int]
 
@@ -62,14 +65,21 @@ class _Placed:
     identities: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass
 class _State:
-    """The violations at a commit, by path."""
+    """The violations at a commit, by path; ``touched`` are the paths where they differ from the first parent's."""
 
     placed: dict[str, _Placed]
     open: Counter[tuple[str, str]] = field(default_factory=Counter)
+    touched: Sequence[str] = ()
 
-    def identities(self) -> set[str]:
+    def has(self, identity: str, path: str) -> bool:
+        """Whether a violation stands at this commit; ``path`` is where that is likely."""
+        likely = self.placed.get(path)
+        return (likely is not None and identity in likely.identities) or identity in self._identities
+
+    @cached_property
+    def _identities(self) -> set[str]:
         return {identity for placed in self.placed.values() for identity in placed.identities}
 
 
@@ -99,9 +109,10 @@ def history(
     walk = _Walk(repository, policy, chosen, store, registry)
     inside = {commit.sha for commit in commits}
     boundary = sorted({parent for commit in commits for parent in commit.parents} - inside)
-    walk.plan(commits, boundary, progress)
-    walk.parse(workers, progress)
-    yield from walk.follow(commits, boundary, progress)
+    with no_collector():
+        walk.plan(commits, boundary, progress)
+        walk.parse(workers, progress)
+        yield from walk.follow(commits, boundary, progress)
 
 
 def _in_lines(commits: Sequence[Commit]) -> list[Commit]:
@@ -190,7 +201,7 @@ class _Walk:
         missing: list[str] = []
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
-            known = self._store.get_many(chunk).keys()
+            known = self._store.known(chunk)
             missing += [sha for sha in chunk if sha not in known]
         done = len(wanted) - len(missing)
         progress(Progress("Reading and parsing", done, len(wanted)))
@@ -277,9 +288,10 @@ class _Walk:
 
     def _facts(self, shas: set[str]) -> dict[str, Facts | None]:
         unknown = [sha for sha in shas if sha not in self._decoded]
-        if len(self._decoded) > _MAX_DECODED:
+        if len(self._decoded) > len(self._sources) + _MAX_DECODED:
+            kept = shas.union(self._sources.values())
             self._decoded = {
-                sha: known for sha, known in self._decoded.items() if known is None or sha in shas
+                sha: known for sha, known in self._decoded.items() if known is None or sha in kept
             }
             unknown = [sha for sha in shas if sha not in self._decoded]
         if unknown:
@@ -300,12 +312,14 @@ class _Walk:
         first = parents[0] if parents else _NOWHERE
         placed = dict(first.placed)
         counts = Counter(first.open)
+        touched = []
         paths = judged if judged is not None else self._live.findings.keys() | first.placed.keys()
         for path in paths:
             old = first.placed.get(path)
             new = self._placed(path, sha, parents, renames.get(path))
             if new == old:
                 continue
+            touched.append(path)
             for side, step in ((old, -1), (new, 1)):
                 for finding in side.findings if side is not None else ():
                     counts[finding.rule, str(finding.zone)] += step
@@ -313,7 +327,7 @@ class _Walk:
                 placed.pop(path, None)
             else:
                 placed[path] = new
-        return _State(placed, counts)
+        return _State(placed, counts, sorted(touched))
 
     def _placed(
         self, path: str, sha: str, parents: Sequence[_State], renamed_from: str | None
@@ -392,9 +406,13 @@ class _Walk:
             sha: Counter((self._repository.blob(sha) or b"").splitlines())
             for sha in {*lost.values(), *new.values()}
         }
+        sizes = {sha: _bytes(text) for sha, text in lines.items()}
         pairs = []
         for old, old_sha in lost.items():
             for path, sha in new.items():
+                smaller, larger = sorted((sizes[old_sha], sizes[sha]))
+                if smaller < SIMILARITY * larger:
+                    continue  # too little of the larger one can be in the smaller one
                 score = similarity(lines[old_sha], lines[sha])
                 if score >= SIMILARITY:
                     pairs.append((-score, old.rpartition("/")[2] != path.rpartition("/")[2], old, path))
@@ -407,9 +425,12 @@ class _Walk:
 
 def similarity(one: Counter[bytes], other: Counter[bytes]) -> float:
     """The share of bytes, in lines, that two texts have in common, of the larger one."""
-    common = sum(len(line) * count for line, count in (one & other).items())
-    largest = max(sum(len(line) * count for line, count in side.items()) for side in (one, other))
-    return common / largest if largest else 1.0
+    largest = max(_bytes(one), _bytes(other))
+    return _bytes(one & other) / largest if largest else 1.0
+
+
+def _bytes(lines: Counter[bytes]) -> int:
+    return sum(len(line) * count for line, count in lines.items())
 
 
 def _key(finding: Finding) -> tuple[str, str, str, int]:
@@ -421,19 +442,20 @@ def _change(commit: Commit, parents: Sequence[_State], state: _State, unseen: in
     first = parents[0] if parents else _NOWHERE
     now: dict[str, Finding] = {}
     was: dict[str, Finding] = {}
-    for side, placed in ((now, state.placed), (was, first.placed)):
-        other = first.placed if side is now else state.placed
-        for path, found in placed.items():
-            if other.get(path) is not found:
-                side.update(zip(found.identities, found.findings, strict=True))
-    others = [parent.identities() for parent in parents[1:]]
+    for path in state.touched:
+        for side, placed in ((now, state.placed.get(path)), (was, first.placed.get(path))):
+            if placed is not None:
+                side.update(zip(placed.identities, placed.findings, strict=True))
+    others = parents[1:]
     introduced = [
         (identity, finding)
         for identity, finding in now.items()
-        if identity not in was and not any(identity in other for other in others)
+        if identity not in was and not any(other.has(identity, finding.path) for other in others)
     ]
     gone = [
-        identity for identity in was if identity not in now and all(identity in other for other in others)
+        identity
+        for identity, finding in was.items()
+        if identity not in now and all(other.has(identity, finding.path) for other in others)
     ]
     moved = [(i, finding) for i, finding in now.items() if i in was and was[i].path != finding.path]
     return Change(

@@ -17,6 +17,9 @@ _TEXT_BYTES = 200_000
 class FactsStore(Protocol):
     """Where encoded facts are kept, by blob id. Losing some only costs time."""
 
+    def known(self, blob_shas: Sequence[str]) -> set[str]:
+        """Those of the blobs whose facts are kept."""
+
     def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
         """The encoded facts of those of the blobs that are known."""
 

@@ -1,21 +1,23 @@
 """A codebase that follows its tree from commit to commit, and judges again only what a change can reach.
 
-While a file is judged, the codebase notes what the answers depended on: facts of other modules, which file is the
-module at a stem, what is set on a class from outside. When a commit changes one of these, the files that depended on
-it are judged again; all others keep their findings. A change that other modules can't see (a function's body, a
-comment) reaches nobody else. The result at each commit is that of a full audit; tests compare the two.
+While a file is judged, it is noted which answers of the codebase that depends on (``answers``): what a name of another
+module means, where a module is found, whether it is known to be ours. When a commit changes what these stand on, they
+are asked for again, and the files for which one of them is another now are judged again; all others keep their
+findings. A change that other modules can't see (a function's body, a comment) reaches nobody else. The result at each
+commit is that of a full audit; tests compare the two.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 import xxhash
 
+from audits.engine.answers import Key
 from audits.engine.builds import BUILD_FILES, Builds
 from audits.engine.codebase import Codebase
-from audits.engine.facts import ALIAS, CLASS, OPAQUE, Class, Expr, Facts
+from audits.engine.facts import Class, Facts
 from audits.engine.findings import Finding, numbered
 from audits.engine.modules import IMPORTABLE, Modules, parent, reach_of_installed
 from audits.engine.policy import Policy
@@ -71,14 +73,11 @@ class _LiveModules(Modules):
         self._root_files: set[str] = set()
         self._roots = Roots(policy.source_roots, (), {}, {}, set(), set())
         self._naming: list[str] = sorted(self._roots.stated, key=len, reverse=True)
-        self._base: dict[str, str] = {}
-        self._search: dict[str, tuple[str, ...]] = {}
-        self._places: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
         self._installed: dict[str, set[str]] = {}
         self._installing: dict[str, list[tuple[str, str]]] = {}
         self._building: dict[str, tuple[str, ...]] = {}
-        self.trace: set[str] | None = None
         self._confirmed: set[str] = set()
+        self._begin()
 
     def change(self, change: TreeChange) -> _Reach:
         """Takes a change over; answers whom it reaches by the tree's shape alone. Facts are changed already."""
@@ -99,9 +98,8 @@ class _LiveModules(Modules):
         self._renew_builds(change, touched, reach)
         if reach.is_new or any(_name(path) in _ROOT_FILES for path in touched):
             self._renew_roots(reach)
-        self._base.clear()
-        self._search.clear()
-        self._places.clear()
+            self._base.clear()
+            self._search.clear()
         return reach
 
     def set_confirmed(self, confirmed: set[str]) -> None:
@@ -205,19 +203,13 @@ class _LiveFacts(Codebase):
         self.registry = registry
         self.modules = self.shape = _LiveModules(facts, policy)
         self.gives_hints = False
-        self._dependencies: dict[tuple[str, object], frozenset[str]] = {}
-        self._names = {}
-        self._bindings = {}
-        self._open = set()
-        self._cycles = 0
         self._patches = {}
         self._local_patches = {}
+        self._begin()
 
     def forget(self) -> None:
-        """Forgets remembered answers: the tree is another one."""
-        self._names.clear()
-        self._bindings.clear()
-        self._dependencies.clear()
+        """Forgets what isn't kept up to date: the tree is another one."""
+        self.answers.forget()
         self.__dict__.pop("_paths_by_name", None)
 
     def set_patches(
@@ -229,6 +221,14 @@ class _LiveFacts(Codebase):
 
 Patch = tuple[ClassTarget | ModuleTarget, str | None, bool]
 
+# What depends on answers, each with a path: which modules a file shows to be ours, what it sets on others from outside,
+# and what is wrong in it.
+_CONFIRMS = "confirms"
+_PATCHES = "patches"
+_FINDINGS = "findings"
+# Answers that depend neither on which modules are ours nor on patches.
+_OF_SHAPE = ("find", "may have", "built", "installed")
+
 
 class LiveAudit:
     """The findings of a tree that changes, by path, each the same object for as long as it isn't judged again."""
@@ -239,78 +239,63 @@ class LiveAudit:
         self._rules = rules
         self._facts: dict[str, Facts] = {}
         self._codebase = _LiveFacts(self._facts, policy, registry)
+        self._answers = self._codebase.answers
         self._interfaces: dict[str, bytes] = {}
-        self._dependencies: dict[str, frozenset[str]] = {}
-        self._dependents: dict[str, set[str]] = {}
         self._confirms: dict[str, frozenset[str]] = {}
         self._confirmed: Counter[str] = Counter()
         self._patches: dict[str, tuple[Patch, ...]] = {}
         self._everywhere: dict[Target, set[str | None]] = {}
         self._local: dict[str, dict[Target, set[str | None]]] = {}
-        self._traces: dict[str, set[str]] = {}
 
     def change(self, change: TreeChange) -> set[str]:
         """Takes a change of the tree over; answers the paths that were judged again, and those that are gone."""
-        keys = self._take_facts(change)
+        inputs = self._take_facts(change)
         reach = self._codebase.shape.change(change)
-        dirty = {path for path in change.facts if path in self._facts}
-        if reach.everything:
-            dirty = set(self._facts)
-        elif reach.folders:
-            moved = {p for p in self._facts if any(p.startswith(folder) for folder in reach.folders)}
-            dirty |= moved
-            keys |= moved
-        dirty |= self._depending(keys | reach.keys)
         self._codebase.forget()
-        gone = {path for path in change.facts if path not in self._facts}
-        dirty |= self._confirm(dirty, gone)
-        dirty |= self._read_patches(dirty, gone)
-        for path in gone:
-            self.findings.pop(path, None)
-            self._note(path, frozenset())
+        dirty = set(change.facts)
+        if reach.everything:
+            self._answers.forget_all()
+            dirty |= self._facts.keys()
+        elif reach.folders:
+            moved = {p for p in self._facts if p.startswith(tuple(reach.folders))}
+            dirty |= moved
+            inputs |= moved
+        # In this order: what is ours depends on the tree's shape, what names mean on what is ours and on patches.
+        ends = self._answers.doubt(inputs | reach.keys) | self._answers.settle(_OF_SHAPE)
+        ends |= self._answers.doubt(self._confirm(dirty | _paths(ends, _CONFIRMS)))
+        ends |= self._answers.doubt(self._read_patches(dirty | _paths(ends, _PATCHES)))
+        self._codebase.forget()
+        ends |= self._answers.settle()
+        dirty |= _paths(ends, _FINDINGS)
         self._judge(dirty)
-        return dirty | gone
+        return dirty
 
     def _take_facts(self, change: TreeChange) -> set[str]:
         """The paths of files in which others can see a change."""
-        keys: set[str] = set()
+        changed: set[str] = set()
         for path, facts in change.facts.items():
             interface = b"" if facts is None else _interface(facts)
             if interface != self._interfaces.get(path, b""):
-                keys.update(_differing(path, self._facts.get(path), facts))
+                changed.add(path)
             if facts is None:
                 self._facts.pop(path, None)
                 self._interfaces.pop(path, None)
             else:
                 self._facts[path] = facts
                 self._interfaces[path] = interface
-        return keys
+        return changed
 
-    def _depending(self, keys: Iterable[str]) -> set[str]:
-        found: set[str] = set()
-        for key in keys:
-            found |= self._dependents.get(key, set())
-        return found & self._facts.keys()
-
-    def _note(self, path: str, dependencies: frozenset[str]) -> None:
-        before = self._dependencies.pop(path, frozenset())
-        for key in before - dependencies:
-            known = self._dependents[key]
-            known.discard(path)
-            if not known:
-                del self._dependents[key]
-        for key in dependencies - before:
-            self._dependents.setdefault(key, set()).add(path)
-        if dependencies:
-            self._dependencies[path] = dependencies
-
-    def _confirm(self, dirty: set[str], gone: set[str]) -> set[str]:
-        """Brings up to date which modules are known to be ours; answers whom that reaches."""
+    def _confirm(self, paths: set[str]) -> set[str]:
+        """Brings up to date which modules are known to be ours; answers the inputs that change by that."""
         flips: set[str] = set()
-        for path in dirty | gone:
+        for path in paths:
             found: frozenset[str] = frozenset()
+            trace: set[Key] = set()
             if path in self._facts:
-                found = self._confirmed_by(path)
+                self._answers.trace = trace
+                found = frozenset(self._codebase.modules.confirmed_by(path))
+                self._answers.trace = None
+            self._answers.note((_CONFIRMS, path), trace)
             before = self._confirms.pop(path, frozenset())
             if found:
                 self._confirms[path] = found
@@ -322,52 +307,34 @@ class LiveAudit:
                 self._confirmed[place] += 1
                 if self._confirmed[place] == 1:
                     flips.symmetric_difference_update({place})
-        if not flips:
-            return set()
-        self._codebase.shape.set_confirmed({place for place, count in self._confirmed.items() if count})
-        reached = self._depending(f"!{place}" for place in flips)
-        for path in reached - dirty:
-            self._confirmed_by(path)
-        return reached
+        if flips:
+            self._codebase.shape.set_confirmed({place for place, count in self._confirmed.items() if count})
+        return {f"!{place}" for place in flips}
 
-    def _confirmed_by(self, path: str) -> frozenset[str]:
-        """The modules that a file shows to be ours. What that depends on begins the file's trace."""
-        modules = self._codebase.modules
-        modules.trace = trace = set[str]()
-        found = frozenset(modules.confirmed_by(path))
-        modules.trace = None
-        self._traces[path] = trace
-        return found
-
-    def _read_patches(self, dirty: set[str], gone: set[str]) -> set[str]:
-        """Brings up to date what is set from outside on what; answers whom that reaches."""
-        codebase = self._codebase
-        changed: set[ClassTarget | ModuleTarget] = set()
+    def _read_patches(self, paths: set[str]) -> set[str]:
+        """Brings up to date what is set from outside on what; answers the inputs that change by that."""
+        changed: set[str] = set()
         is_new = False
-        codebase.set_patches({}, {})
-        for path in sorted(dirty | gone):
+        for path in sorted(paths):
             facts = self._facts.get(path)
             before = self._patches.get(path, ())
             if not before and (facts is None or not facts.patches):
+                self._answers.note((_PATCHES, path), set())
                 continue
-            trace: set[str] = set()
-            codebase.modules.trace = trace
-            found = tuple(codebase.patches_of(path)) if facts is not None else ()
-            codebase.modules.trace = None
-            if facts is not None:
-                self._traces[path] |= trace
+            self._answers.trace = trace = set[Key]()
+            found = tuple(self._codebase.patches_of(path)) if facts is not None else ()
+            self._answers.trace = None
+            self._answers.note((_PATCHES, path), trace)
             if found != before:
                 is_new = True
-                changed |= {target for target, _, everywhere in set(before) ^ set(found) if everywhere}
+                changed |= {
+                    f"@{target.path}" for target, _, everywhere in set(before) ^ set(found) if everywhere
+                }
                 self._patches[path] = found
         if is_new:
             self._gather_patches()
-        codebase.set_patches(self._everywhere, self._local)
-        codebase.forget()  # looked up without knowing the patches
-        reached = self._depending(f"@{target.path}" for target in changed) - dirty
-        for path in reached:
-            self._confirmed_by(path)
-        return reached
+            self._codebase.set_patches(self._everywhere, self._local)
+        return changed
 
     def _gather_patches(self) -> None:
         self._everywhere, self._local = {}, {}
@@ -376,45 +343,41 @@ class LiveAudit:
                 known = self._everywhere if everywhere else self._local.setdefault(path, {})
                 known.setdefault(target, set()).add(attribute)
 
-    def _judge(self, dirty: set[str]) -> None:
-        codebase = self._codebase
-        checks = [rule.checker(codebase) for rule in self._rules]
-        for path in sorted(dirty):
-            codebase.modules.trace = trace = self._traces.pop(path, set())
-            found = numbered([finding for check in checks for finding in check(path)])
-            codebase.modules.trace = None
-            self._note(path, frozenset(trace))
+    def _judge(self, paths: set[str]) -> None:
+        checks = [rule.checker(self._codebase) for rule in self._rules]
+        for path in sorted(paths):
+            self._answers.trace = trace = set[Key]()
+            found: tuple[Finding, ...] = ()
+            if path in self._facts:
+                found = numbered([finding for check in checks for finding in check(path)])
+            self._answers.trace = None
+            self._answers.note((_FINDINGS, path), trace)
             if not found:
                 self.findings.pop(path, None)
             elif found != self.findings.get(path):
                 self.findings[path] = found
-        self._traces.clear()
+
+
+def _paths(ends: Iterable[Key], kind: str) -> set[str]:
+    """The paths of the ends of a kind."""
+    return {end[1] for end in ends if end[0] == kind}
 
 
 def _interface(facts: Facts) -> bytes:
     """A digest of what other modules can see of a file: its names and what they are bound to, not where they stand."""
     visible = (
-        _whole(facts),
+        facts.error is None,
         facts.bindings,
         [(item.level, item.module, item.name) for item in facts.imports],
         [_seen_class(c) for c in facts.classes],
         sorted(facts.names.items()),
-    )
-    return xxhash.xxh3_128_digest(_encoder.encode(visible))
-
-
-def _whole(facts: Facts) -> tuple[object, ...]:
-    """What others see of a file without asking for a name."""
-    stars = [facts.imports[facts.bindings[star].index] for star in facts.stars]
-    return (
-        facts.error is None,
-        tuple((item.level, item.module) for item in stars),
+        facts.stars,
         facts.public,
         facts.dynamic,
         facts.installed,
         facts.built,
-        tuple(name in facts.names for name in ("__all__", "__getattr__", "__path__")),
     )
+    return xxhash.xxh3_128_digest(_encoder.encode(visible))
 
 
 def _seen_class(cls: Class) -> tuple[object, ...]:
@@ -428,65 +391,3 @@ def _seen_class(cls: Class) -> tuple[object, ...]:
         cls.ignored,
         cls.dynamic,
     )
-
-
-def _differing(path: str, old: Facts | None, new: Facts | None) -> Iterator[str]:
-    """The keys of what others see differently in a file. Whoever asks for a name asks for the whole as well."""
-    if old is None or new is None or _whole(old) != _whole(new):
-        yield path
-        return
-    before, after = _Meanings(old), _Meanings(new)
-    for name in old.names.keys() | new.names.keys():
-        if before.name(name) != after.name(name):
-            yield f"{path}:{name}"
-    for index in range(max(len(old.classes), len(new.classes))):
-        if before.cls(index) != after.cls(index):
-            yield f"{path}#{index}"
-
-
-class _Meanings:
-    """What names and classes of a file are, without the numbers that its facts give to imports and bindings."""
-
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
-        self._known: dict[int, object] = {}
-
-    def name(self, name: str) -> object:
-        candidates = self._facts.names.get(name)
-        return None if candidates is None else self._candidates(candidates)
-
-    def cls(self, index: int) -> object:
-        if index >= len(self._facts.classes):
-            return None
-        cls = self._facts.classes[index]
-        return (
-            cls.qualname,
-            tuple(self._expr(base) for base in cls.bases),
-            self._expr(cls.metaclass),
-            tuple(self._expr(decorator) for decorator in cls.decorators),
-            {name: self._candidates(candidates) for name, candidates in cls.names.items()},
-            cls.values,
-            cls.ignored,
-            cls.dynamic,
-        )
-
-    def _candidates(self, candidates: Iterable[int]) -> list[object]:
-        return sorted((self._binding(c) for c in candidates), key=repr)
-
-    def _binding(self, index: int) -> object:
-        if index == OPAQUE:
-            return OPAQUE
-        if index not in self._known:
-            self._known[index] = "…"  # an alias that leads round in a circle
-            binding = self._facts.bindings[index]
-            found: object = binding.index
-            if binding.kind == ALIAS:
-                found = self._expr(binding.value)
-            elif binding.kind != CLASS:
-                item = self._facts.imports[binding.index]
-                found = (item.level, item.module, item.name)
-            self._known[index] = (binding.kind, found)
-        return self._known[index]
-
-    def _expr(self, expr: Expr | None) -> object:
-        return None if expr is None else (expr.root, expr.attributes, self._candidates(expr.candidates))

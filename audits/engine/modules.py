@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from audits.engine.answers import Answers
 from audits.engine.builds import Builds
 from audits.engine.facts import IMPORT, IMPORT_TOP, Facts, Import
 from audits.engine.findings import Zone
@@ -35,10 +36,9 @@ class Tree:
 class Modules:
     """The modules of one tree. Everything is worked out once and remembered.
 
-    ``trace``, where somebody sets it, gathers what answers depend on: ``path`` (what a file is as a whole),
-    ``path:name`` (what a name of it is bound to), ``path#index`` (one of its classes), ``?stem`` (which file is the
-    module at a stem), ``!path`` (whether a module is known to be ours), ``@path`` (what is set on it from outside),
-    ``builds`` and ``installed``. What a file asks of itself isn't gathered.
+    Answers depend on these inputs: ``path`` (what a file shows to others), ``?stem`` (which file is the module at a
+    stem), ``!path`` (whether a module is known to be ours), ``@path`` (what is set on it from outside), ``builds`` and
+    ``installed``. What a file asks of itself isn't noted.
     """
 
     def __init__(self, tree: Tree, policy: Policy) -> None:
@@ -53,15 +53,24 @@ class Modules:
             policy.source_roots, tree.paths, tree.facts, tree.texts, self._packages, self._with_python
         )
         self._naming = sorted((*self._roots.stated, *self._roots.projects), key=len, reverse=True)
-        self._base: dict[str, str] = {}
-        self._search: dict[str, tuple[str, ...]] = {}
-        self._places: dict[tuple[tuple[str, ...], str], tuple[str, ...]] = {}
         self._installed: dict[str, set[str]] = {}
         self._read_installed()
-        self.trace: set[str] | None = None
+        self._begin()
         self._confirmed: set[str] = set()
         for path in tree.facts:
             self._confirmed |= self.confirmed_by(path)
+
+    def _begin(self) -> None:
+        self._base: dict[str, str] = {}
+        self._search: dict[str, int] = {}
+        # The roots that files' imports are looked up from, each list of them once, by number.
+        self._searches: list[tuple[str, ...]] = []
+        self._search_numbers: dict[tuple[str, ...], int] = {}
+        self.answers = Answers()
+        self.answers.register("find", self._find)
+        self.answers.register("may have", self.may_have)
+        self.answers.register("built", self._is_built)
+        self.answers.register("installed", self._is_installed)
 
     def _read_folders(self) -> None:
         for path in self._paths:
@@ -98,19 +107,16 @@ class Modules:
         name = path[len(root) :].removesuffix("/").removesuffix(".py").removesuffix("/__init__")
         return "" if name == "__init__" else name.replace("/", ".")
 
-    def facts_of(self, module: str, name: str = "") -> Facts | None:
-        """The facts of a module, None for a folder and for a file that has none; ``name`` is what is looked up in
-        its names."""
-        if self.trace is not None:
-            self.trace.add(module)
-            if name:
-                self.trace.add(f"{module}:{name}")
+    def facts_of(self, module: str) -> Facts | None:
+        """The facts of a module, None for a folder and for a file that has none."""
+        if self.answers.trace is not None:
+            self.answers.trace.add(module)
         return self._facts.get(module)
 
     def at(self, stem: str) -> str | None:
         """The module at a path without its suffix; a folder without Python source of its own counts last."""
-        if self.trace is not None:
-            self.trace.add(f"?{stem}")
+        if self.answers.trace is not None:
+            self.answers.trace.add(f"?{stem}")
         for path in (f"{stem}/__init__.py", f"{stem}.py"):
             if path in self._paths:
                 return path
@@ -131,14 +137,24 @@ class Modules:
         facts = self.facts_of(module)
         if facts is not None and "__path__" in facts.names:
             return True
-        if self.trace is not None:
-            self.trace.add("builds")
-        return self._builds.has(folder + name)
+        return self._is_built(folder + name)
+
+    def _is_built(self, stem: str) -> bool:
+        """Whether something else stands for the module at a path without its suffix."""
+        key = ("built", stem)
+        found: bool | None = self.answers.recall(key)
+        if found is None:
+            outer = self.answers.begin()
+            if self.answers.trace is not None:
+                self.answers.trace.add("builds")
+            found = self._builds.has(stem)
+            self.answers.keep(outer, key, found)
+        return found
 
     def has_stub(self, module: str) -> bool:
         """Whether a type checker reads something else in a module's place."""
-        if self.trace is not None:
-            self.trace.add("builds")
+        if self.answers.trace is not None:
+            self.answers.trace.add("builds")
         return self._builds.has_stub(module)
 
     def find(self, dotted: str, importer: str) -> tuple[str, ...]:
@@ -146,27 +162,31 @@ class Modules:
 
         Regular packages and modules win over plain folders, as in Python's own path search.
         """
-        roots = self._searched(importer)
-        key = (roots, dotted)
-        found = self._places.get(key)
-        relative = dotted.replace(".", "/")
-        if found is not None and self.trace is not None:
-            self.trace.update(f"?{root}{relative}" for root in roots)
+        return self._find(self._searched(importer), dotted)
+
+    def _find(self, search: int, dotted: str) -> tuple[str, ...]:
+        key = ("find", search, dotted)
+        found: tuple[str, ...] | None = self.answers.recall(key)
         if found is None:
-            all_found = dict.fromkeys(self.at(root + relative) for root in roots)
+            outer = self.answers.begin()
+            relative = dotted.replace(".", "/")
+            all_found = dict.fromkeys(self.at(root + relative) for root in self._searches[search])
             present = [path for path in all_found if path is not None]
-            found = self._places[key] = tuple(sorted(present, key=lambda path: path.endswith("/")))
+            found = tuple(sorted(present, key=lambda path: path.endswith("/")))
+            self.answers.keep(outer, key, found)
         return found
 
-    def _searched(self, importer: str) -> tuple[str, ...]:
-        """The roots that a file's absolute imports are looked up from, in order."""
+    def _searched(self, importer: str) -> int:
+        """The number of the roots that a file's absolute imports are looked up from, in order."""
         folder = importer[: importer.rfind("/") + 1]
         found = self._search.get(folder)
         if found is None:
-            roots = self._roots
-            found = self._search[folder] = tuple(
-                dict.fromkeys((self.base(importer), *roots.around(folder), *roots.stated, *roots.projects))
-            )
+            around = (*self._roots.around(folder), *self._roots.stated, *self._roots.projects)
+            roots = tuple(dict.fromkeys((self.base(importer), *around)))
+            found = self._search_numbers.setdefault(roots, len(self._searches))
+            if found == len(self._searches):
+                self._searches.append(roots)
+            self._search[folder] = found
         return found
 
     # --- imports ---------------------------------------------------------------------------------------------------
@@ -193,9 +213,18 @@ class Modules:
 
     def may_have(self, module: str, name: str) -> bool:
         """Whether a module may hold a name, going by its own text only."""
-        if name == "*" or self.submodule(module, name) is not None:
+        if name == "*":
             return True
-        facts = self.facts_of(module, name)
+        key = ("may have", module, name)
+        found: bool | None = self.answers.recall(key)
+        if found is None:
+            outer = self.answers.begin()
+            found = self.submodule(module, name) is not None or self._may_bind(module, name)
+            self.answers.keep(outer, key, found)
+        return found
+
+    def _may_bind(self, module: str, name: str) -> bool:
+        facts = self.facts_of(module)
         if facts is None:
             return not module.endswith("/")
         return name in facts.names or facts.dynamic or bool(facts.stars) or facts.error is not None
@@ -238,9 +267,7 @@ class Modules:
         if found is not None:
             return ModuleTarget(found)
         dotted = self.dotted(stem)
-        if self.trace is not None:
-            self.trace.add("builds")
-        if self._builds.has(stem) or self._is_installed(dotted, path):
+        if self._is_built(stem) or self._is_installed(dotted, path):
             return UNKNOWN
         if item.level > 1 and not folder and "" not in self._packages:
             return Missing("." * item.level + item.module, above=True)
@@ -257,10 +284,17 @@ class Modules:
 
     def _is_installed(self, dotted: str, importer: str) -> bool:
         """Whether somebody puts a module, or a package around it, into ``sys.modules`` before it is imported here."""
-        if self.trace is not None:
-            self.trace.add("installed")
-        if not self._installed:
-            return False
+        key = ("installed", dotted, importer)
+        found: bool | None = self.answers.recall(key)
+        if found is None:
+            outer = self.answers.begin()
+            if self.answers.trace is not None:
+                self.answers.trace.add("installed")
+            found = bool(self._installed) and self._is_put(dotted, importer)
+            self.answers.keep(outer, key, found)
+        return found
+
+    def _is_put(self, dotted: str, importer: str) -> bool:
         reaches = ["", importer]
         folder = importer[: importer.rfind("/") + 1]
         while folder:
@@ -286,8 +320,8 @@ class Modules:
         # imports of them are seen to arrive.
         if not found.endswith("/") and parent_of(found) in self._roots.stated:
             return True
-        if self.trace is not None:
-            self.trace.add(f"!{found}")
+        if self.answers.trace is not None:
+            self.answers.trace.add(f"!{found}")
         return found in self._confirmed
 
     def _arrives(self, path: str, item: Import) -> bool:

@@ -1,6 +1,5 @@
 """One audit: a commit's tree -> facts -> codebase -> rules -> report."""
 
-import gc
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ import msgspec
 import zstandard
 
 from audits.engine.codebase import Codebase
+from audits.engine.collector import no_collector
 from audits.engine.facts import Facts, decode
 from audits.engine.findings import STAGED, Finding, Problem, ProblemKind, Progress, Report, Zone, numbered
 from audits.engine.git import Commit, Entry, GitRepository, Staged
@@ -75,7 +75,7 @@ def audit(
         inspection = _Inspection(
             repository, policy, store, registry, memory, workers or os.cpu_count() or 1, progress
         )
-        with _no_collector():
+        with no_collector():
             result = inspection.result(_entries(repository, commit), chosen, paths, clock)
         if results is not None and paths is None and result.is_lasting and (data := encoded(result)):
             results.put_result(key, data)
@@ -149,18 +149,6 @@ def changed_paths(repository: GitRepository, since: Commit, now: Commit | Staged
         return frozenset(entry.path for entry in now.entries if entry not in before)
     base = repository.merge_base(since.sha, now.sha) or ""
     return frozenset(path for path, (_, new) in repository.changes(base, now.sha).items() if new is not None)
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Hundreds of thousands of facts make the collector's rounds long, and none of them ever forms a circle."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,9 @@ class Symbols:
         self._codebase = codebase
         self._wanted = frozenset(wanted)
         self._matches: dict[str, str | None] = {}
-        self._defined: dict[tuple[str, str], Names] = {}
         self._open: set[tuple[str, str]] = set()
         self._aliases: set[tuple[str, int]] = set()
+        codebase.answers.register("symbol", self._defines)
 
     def uses(self, path: str) -> Iterator[Use]:
         """The uses in a file: imports first, then references, each in the order of the facts."""
@@ -165,7 +165,7 @@ class Symbols:
         if isinstance(module, External):
             return frozenset({f"{module.name}.{name}"})
         if isinstance(module, ModuleTarget):
-            facts = self._codebase.modules.facts_of(module.path, name)
+            facts = self._codebase.modules.facts_of(module.path)
             if facts is not None and (name in facts.names or facts.stars):
                 return self._defines(module.path, name)
         return NONE
@@ -179,28 +179,27 @@ class Symbols:
 
     def _defines(self, module: str, name: str) -> Names:
         """What a module's name may be called: after the module, and after where the module has it from."""
-        key = (module, name)
-        found = self._defined.get(key)
+        answers = self._codebase.answers
+        key = ("symbol", module, name)
+        found: Names | None = answers.recall(key)
         if found is not None:
-            self._codebase.remembered(("symbol", (id(self), key)))
             return found
         dotted = self._codebase.dotted(module)
         own = frozenset({f"{dotted}.{name}" if dotted else name})
-        if key in self._open:
+        if (module, name) in self._open:
             return own
-        self._open.add(key)
-        outer = self._codebase.begin()
+        self._open.add((module, name))
+        outer = answers.begin()
         result = own | self._of_targets(self._codebase.name(module, name))
-        facts = self._codebase.modules.facts_of(module, name)
+        facts = self._codebase.modules.facts_of(module)
         if facts is not None:
             for candidate in facts.names.get(name, facts.stars):
                 result |= self._of_binding(module, name, candidate)
-        self._open.discard(key)
+        self._open.discard((module, name))
         if self._open:
-            self._codebase.end(outer)
+            answers.drop(outer)
         else:
-            self._defined[key] = result
-            self._codebase.end(outer, ("symbol", (id(self), key)))
+            answers.keep(outer, key, result)
         return result
 
     def _of_targets(self, targets: frozenset[Target]) -> Names:

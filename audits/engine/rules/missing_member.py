@@ -15,7 +15,7 @@ from audits.engine.enums import EnumClass, Enums
 from audits.engine.facts import GUARD_ATTRIBUTE, GUARD_KEY, Reference
 from audits.engine.findings import Annotation, Finding, Place
 from audits.engine.rules.places import Spot, findings_at, nearest
-from audits.engine.targets import ClassTarget, Missing, Target, Targets, Unknown
+from audits.engine.targets import NOTHING, ClassTarget, Missing, ModuleTarget, Target, Targets, Unknown
 
 NAME = "missing-member"
 
@@ -25,15 +25,24 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
     enums = Enums(codebase)
 
     def check_file(path: str) -> Iterator[Finding]:
+        roots: dict[tuple[tuple[int, ...], str], Targets] = {}
         for reference in codebase.facts[path].references:
             if reference.expr.attributes or reference.key is not None:
-                yield from _check_reference(codebase, enums, path, reference)
+                key = (reference.expr.candidates, reference.expr.root)
+                targets = roots.get(key)
+                if targets is None:
+                    targets = codebase.root(path, reference.expr)
+                    roots[key] = targets = targets if _can_hold_enums(targets) else NOTHING
+                if targets:
+                    yield from _check_reference(codebase, enums, path, reference, targets)
 
     return check_file
 
 
-def _check_reference(codebase: Codebase, enums: Enums, path: str, reference: Reference) -> Iterator[Finding]:
-    targets = codebase.root(path, reference.expr)
+def _check_reference(
+    codebase: Codebase, enums: Enums, path: str, reference: Reference, targets: Targets
+) -> Iterator[Finding]:
+    """``targets`` are what the root of the reference can mean."""
     for name in reference.expr.attributes:
         if not _can_hold_enums(targets):
             return
@@ -52,7 +61,8 @@ def _check_reference(codebase: Codebase, enums: Enums, path: str, reference: Ref
 
 
 def _can_hold_enums(targets: Targets) -> bool:
-    return any(not isinstance(t, Unknown | Missing) for t in targets)
+    """Whether an attribute can lead to an enum: what lies outside the tree never leads back into it."""
+    return any(isinstance(t, ModuleTarget | ClassTarget) for t in targets)
 
 
 def _enums_of(enums: Enums, targets: Targets) -> list[EnumClass]:

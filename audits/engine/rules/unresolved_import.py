@@ -93,8 +93,7 @@ def _absent_name(
 def _is_own(codebase: Codebase, path: str, item: Import, target: ModuleTarget) -> bool:
     """Whether the module itself lacks the name: one that re-exports something absent is reported where it imports
     it."""
-    facts = codebase.modules.facts_of(target.path, item.name or "")
-    return facts is None or target.path == path or item.name not in facts.names
+    return target.path == path or codebase.lacks(target.path, item.name or "")
 
 
 def _surely_runs(codebase: Codebase, path: str, item: Import) -> bool:

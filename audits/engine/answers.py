@@ -1,0 +1,144 @@
+"""Remembered answers about a tree, and what each of them depends on.
+
+An answer depends on *inputs* (what a file shows to others, which file stands at a stem) and on other answers. When the
+tree changes, only those answers are asked for again that an input reaches; where one comes out as before, whatever
+depends on it stays as it is, too. So a change of a module that a thousand files import costs a few lookups when none
+of the names that they use means anything else now.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+# An input is a text. An answer is a tuple: its kind, and what was asked.
+Key = str | tuple[Any, ...]
+
+
+class Answers:
+    """Answers by key.
+
+    *Lasting* answers are of a registered kind, so they can be asked for again. *Passing* ones only save work until
+    ``forget``; what they depend on counts as if it was asked directly. Keys of other kinds are *ends*: whoever asks,
+    such as the findings of a file. While ``trace`` is None nothing is noted: nobody will change the tree.
+    """
+
+    def __init__(self) -> None:
+        self.trace: set[Key] | None = None
+        self._known: dict[Key, Any] = {}
+        self._kinds: dict[str, Callable[..., Any]] = {}
+        self._needs: dict[Key, set[Key]] = {}
+        self._needed_by: dict[Key, set[Key]] = {}
+        self._passing: dict[Key, set[Key]] = {}
+        # Answers that may be others now, as they were before.
+        self._doubtful: dict[Key, Any] = {}
+
+    def register(self, kind: str, ask: Callable[..., Any]) -> None:
+        """Makes answers of a kind lasting. ``ask`` gives one anew and keeps it; it must not fail when what it is
+        asked about is gone."""
+        self._kinds[kind] = ask
+
+    # --- while answers are worked out --------------------------------------------------------------------------
+
+    def recall(self, key: Key) -> Any:
+        """A remembered answer, which counts as used; None when there is none."""
+        found = self._known.get(key)
+        if found is not None and self.trace is not None:
+            passing = self._passing.get(key)
+            if passing is None:
+                self.trace.add(key)
+            else:
+                self.trace |= passing
+        return found
+
+    def begin(self) -> set[Key] | None:
+        """Begins an answer; ``keep``, ``keep_passing`` or ``drop`` take what this returns."""
+        outer = self.trace
+        if outer is not None:
+            self.trace = set()
+        return outer
+
+    def keep(self, outer: set[Key] | None, key: Key, answer: Any) -> None:
+        """Ends an answer that lasts."""
+        self._known[key] = answer
+        inner = self.trace
+        if outer is not None and inner is not None:
+            self.note(key, inner)
+            outer.add(key)
+            self.trace = outer
+
+    def keep_passing(self, outer: set[Key] | None, key: Key, answer: Any) -> None:
+        """Ends an answer that is forgotten soon."""
+        self._known[key] = answer
+        self._passing[key] = self.trace or set()
+        self.drop(outer)
+
+    def drop(self, outer: set[Key] | None) -> None:
+        """Ends an answer that isn't remembered."""
+        if outer is not None and self.trace is not None:
+            outer |= self.trace
+            self.trace = outer
+
+    def note(self, key: Key, needs: set[Key]) -> None:
+        """Says what an answer or an end depends on."""
+        before = self._needs.get(key, _NONE)
+        for need in before - needs:
+            self._needed_by[need].discard(key)
+        for need in needs - before:
+            self._needed_by.setdefault(need, set()).add(key)
+        if needs:
+            self._needs[key] = needs
+        else:
+            self._needs.pop(key, None)
+
+    # --- when the tree has changed -----------------------------------------------------------------------------
+
+    def doubt(self, inputs: Iterable[str]) -> set[Key]:
+        """Forgets the lasting answers that changed inputs can reach; answers the ends that depend on such an input
+        itself."""
+        ends: set[Key] = set()
+        pending: list[Key] = list(inputs)
+        while pending:
+            key = pending.pop()
+            for user in self._needed_by.get(key, ()):
+                if user[0] in self._kinds:
+                    if user in self._known:
+                        self._doubtful[user] = self._known.pop(user)
+                        pending.append(user)
+                elif isinstance(key, str):
+                    ends.add(user)
+        return ends
+
+    def settle(self, kinds: Iterable[str] | None = None) -> set[Key]:
+        """Asks again for the answers in doubt (of some kinds); answers the ends to which one is another than before."""
+        wanted = self._kinds.keys() if kinds is None else set(kinds)
+        ends: set[Key] = set()
+        for key in [key for key in self._doubtful if key[0] in wanted]:
+            before = self._doubtful.pop(key)
+            users = self._needed_by.get(key)
+            if not users:
+                self._known.pop(key, None)
+                self.note(key, set())
+                self._needed_by.pop(key, None)
+                continue
+            now = self._known.get(key)
+            if now is None:
+                self.trace = set()
+                now = self._kinds[key[0]](*key[1:])
+                self.trace = None
+            if now != before:
+                ends.update(user for user in users if user[0] not in self._kinds)
+        return ends
+
+    def forget(self) -> None:
+        """Forgets the passing answers."""
+        for key in self._passing:
+            self._known.pop(key, None)
+        self._passing.clear()
+
+    def forget_all(self) -> None:
+        """Forgets every answer."""
+        self._known.clear()
+        self._passing.clear()
+        self._doubtful.clear()
+
+
+_NONE: frozenset[Key] = frozenset()
