@@ -234,10 +234,11 @@ class _Walk:
             progress(Progress("Following commits", number, len(commits)))
             first = commit.parents[0] if commit.parents else ""
             renames = self._renames(self._changes(first, commit.sha), states.get(first, _NOWHERE))
-            came_from = self._at
+            came_from, was_blind = self._at, self._blind.copy()
             judged = self._move(commit.sha)
             parents = [states[parent] for parent in commit.parents if parent in states]
-            is_next = bool(parents) and came_from == first
+            if is_next := bool(parents) and came_from == first:
+                judged |= _held_by(was_blind ^ self._blind, parents[0])
             state = self._state(commit.sha, parents, renames, judged if is_next else None)
             yield _change(commit, parents, state, len(self._blind))
             states[commit.sha] = state
@@ -421,6 +422,17 @@ class _Walk:
             if old not in taken and path not in found:
                 found[path] = old
                 taken.add(old)
+
+
+def _held_by(definitions: set[str], state: _State) -> set[str]:
+    """The files with violations that are kept while the definition's file, one of some, can't be looked at."""
+    if not definitions:
+        return set()
+    return {
+        path
+        for path, placed in state.placed.items()
+        if any(f.definition is not None and f.definition.path in definitions for f in placed.findings)
+    }
 
 
 def similarity(one: Counter[bytes], other: Counter[bytes]) -> float:

@@ -5,11 +5,11 @@ The codebase answers what a name *means* (a module, a class, something outside).
 and ``from uuid import uuid4 as new_id`` makes ``new_id`` a name of ``uuid.uuid4``.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from audits.engine.codebase import Codebase
-from audits.engine.facts import ALIAS, CLASS, FROM, IMPORT_TOP, OPAQUE, STAR, Expr, Import, Reference
+from audits.engine.facts import ALIAS, CLASS, FROM, IMPORT, IMPORT_TOP, OPAQUE, STAR, Expr, Import, Reference
 from audits.engine.targets import ClassTarget, External, Missing, ModuleTarget, Target
 
 Names = frozenset[str]
@@ -37,6 +37,10 @@ class Symbols:
     def __init__(self, codebase: Codebase, wanted: Collection[str]) -> None:
         self._codebase = codebase
         self._wanted = frozenset(wanted)
+        # What a wanted symbol can lie beneath.
+        self._prefixes = frozenset(
+            ".".join(parts[:end]) for parts in map(_parts, wanted) for end in range(1, len(parts))
+        )
         self._matches: dict[str, str | None] = {}
         self._open: set[tuple[str, str]] = set()
         self._aliases: set[tuple[str, int]] = set()
@@ -45,19 +49,32 @@ class Symbols:
     def uses(self, path: str) -> Iterator[Use]:
         """The uses in a file: imports first, then references, each in the order of the facts."""
         facts = self._codebase.facts[path]
-        for item in facts.imports:
-            names = self.imported(path, item)
+        imported = [self.imported(path, item) for item in facts.imports]
+        for item, names in zip(facts.imports, imported, strict=True):
             symbol = self.match(names)
             if symbol is not None:
                 yield Use(symbol, certain=True, item=item)
         roots: dict[tuple[tuple[int, ...], str], list[tuple[Names, frozenset[Target]]]] = {}
         for reference in facts.references:
             key = (reference.expr.candidates, reference.expr.root)
-            if key not in roots:
-                roots[key] = self._candidates(path, reference.expr)
-            found = self._used(roots[key], reference)
+            candidates = roots.get(key)
+            if candidates is None:
+                candidates = self._candidates(path, reference.expr, imported)
+                if not any(self._can_reach(names, targets) for names, targets in candidates):
+                    candidates = []
+                roots[key] = candidates
+            found = self._used(candidates, reference) if candidates else None
             if found is not None:
                 yield found
+
+    def _can_reach(self, names: Names, targets: frozenset[Target]) -> bool:
+        """Whether something is a wanted symbol, or attributes of it can lead to one: through what the tree defines, or
+        by the name alone."""
+        return (
+            any(isinstance(target, ModuleTarget | ClassTarget) for target in targets)
+            or not self._prefixes.isdisjoint(names)
+            or self.match(names) is not None
+        )
 
     def _used(self, candidates: list[tuple[Names, frozenset[Target]]], reference: Reference) -> Use | None:
         found: list[tuple[str, bool] | None] = [
@@ -77,12 +94,12 @@ class Symbols:
         if symbol is not None:
             return symbol, True
         for attribute in attributes:
+            if not self._can_reach(names, targets):
+                return None
             names = self._beneath(names, targets, attribute)
             symbol = self.match(names)
             if symbol is not None:
                 return symbol, False
-            if not names:
-                return None
             targets = self._codebase.step(targets, attribute)
         return None
 
@@ -124,15 +141,24 @@ class Symbols:
             targets = self._codebase.step(targets, attribute)
         return names
 
-    def _candidates(self, path: str, expr: Expr) -> list[tuple[Names, frozenset[Target]]]:
-        """For each thing that the root of an expression can be: its names and targets."""
+    def _candidates(
+        self, path: str, expr: Expr, imported: Sequence[Names] = ()
+    ) -> list[tuple[Names, frozenset[Target]]]:
+        """For each thing that the root of an expression can be: its names and targets. ``imported`` are the names of
+        the file's imports, where they are known already."""
         if not expr.candidates:
             targets = self._codebase.root(path, expr)
             return [(self._of_targets(targets), targets)]
+        facts = self._codebase.facts[path]
         result = []
         for candidate in expr.candidates:
             targets = self._codebase.root(path, Expr((candidate,), expr.root, ()))
-            result.append((self._of_binding(path, expr.root, candidate) | self._of_targets(targets), targets))
+            binding = facts.bindings[candidate] if candidate != OPAQUE else None
+            if imported and binding is not None and binding.kind in {IMPORT, FROM}:
+                names = imported[binding.index]
+            else:
+                names = self._of_binding(path, expr.root, candidate)
+            result.append((names | self._of_targets(targets), targets))
         return result
 
     def _of_binding(self, path: str, name: str, candidate: int) -> Names:
@@ -216,3 +242,7 @@ class Symbols:
         if isinstance(target, External | Missing):
             return frozenset({target.name})
         return NONE
+
+
+def _parts(symbol: str) -> list[str]:
+    return symbol.split(".")

@@ -163,6 +163,18 @@ def test_what_cannot_be_looked_at_is_not_gone(story: Story) -> None:
     assert sum(changes[four].open.values()) == 1
 
 
+def test_what_was_kept_while_nobody_could_look_goes_when_it_is_seen_to_be_mended(story: Story) -> None:
+    use = "from kinds import shade\n"
+    one = story.commit({"kinds.py": KIND, "use.py": use})
+    two = story.commit({"kinds.py": "class (:\n", "use.py": use}, [one])
+    three = story.commit({"kinds.py": KIND + "def shade(): pass\n", "use.py": use}, [two])
+    changes = story.changes(three)
+    assert said(changes[one]) == (["kinds.shade"], 0)
+    assert said(changes[two]) == (["kinds"], 0)
+    assert said(changes[three]) == ([], 2)
+    assert not changes[three].open
+
+
 def test_new_commits_extend_what_is_known(story: Story) -> None:
     clean = {"kinds.py": KIND, "use.py": USE.format("RED")}
     root = story.commit(clean)
