@@ -115,7 +115,7 @@ def codebase_of(
     """
     progress(Progress("Listing files", 0, 0))
     listing = Listing(repository, repository.tree(commit.sha), policy)
-    with _no_collector():
+    with no_collector():
         facts, _ = _facts(
             repository, listing.sources, policy, store, workers or os.cpu_count() or 1, progress
         )
