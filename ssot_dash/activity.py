@@ -131,7 +131,8 @@ def record(
                 repository_id=repository.pk if repository is not None else None,
                 repository=repository.name if repository is not None else "",
                 object=_clean(object, 300),
-                url=_clean(url or request.path, 500),
+                # Where one signs in may be a link that nobody else should have.
+                url=_clean(url or ("" if verb in WORDS else request.path), 500),
                 details={name: _clean(value, 500) for name, value in (details or {}).items() if value},
             )
     except DatabaseError:
