@@ -43,7 +43,10 @@ class LeasesHere:
     """The source of a client in this process: blocks straight from the database, use not reported."""
 
     def lease(self, type_value: str, size: int) -> client.Block:
-        return leasing.lease(named(type_value), size, "bench")
+        try:
+            return leasing.lease(named(type_value), size, "bench")
+        except minting.LeaseUnavailable as error:
+            raise client.Unavailable(error.message) from error
 
     def report(self, reports: object) -> None:
         """Not registered: what was used stays a leased block."""

@@ -20,9 +20,10 @@ from typing import Any, Final
 import psycopg
 
 from ids.benchmarks import TYPE, Figure
-from ssot_dash.embedded import binaries, processes
+from ssot_dash.embedded import binaries
 from ssot_dash.embedded.data import BASE_DIR
 from ssot_dash.embedded.postgres import Postgres
+from ssot_dash.embedded.processes import wait_until
 
 _CLIENTS: Final = 16
 _SETTINGS: Final = """
@@ -109,7 +110,7 @@ def http_figures(made: Site, seconds: float) -> Iterator[Figure]:
     ]
     server = subprocess.Popen(command, env=made.environment, cwd=BASE_DIR)
     try:
-        if not processes.wait_until(lambda: _answers(port), 60):
+        if not wait_until(lambda: _answers(port), 60):
             raise RuntimeError("the web server does not answer")
         single = {"type": TYPE}
         trivial, _ = _load(port, "GET", "/trivial/", token, None, seconds)
@@ -182,8 +183,7 @@ def _load(port: int, method: str, path: str, token: str, body: Any, seconds: flo
 # --- kills and crashes ------------------------------------------------------------------------------------------------
 
 _PROCESSES: Final = 8
-_KILLS: Final = 3
-_CRASHES: Final = 3
+_FAULTS: Final = 6  # 3 kills of a process, 3 crashes of PostgreSQL
 
 # Batches, single IDs and leased ones in turns; each ID is written down the moment that its process has it. What was
 # committed is marked; what was being committed when the database went away is not, and may be there or not.
@@ -204,7 +204,7 @@ while not os.path.exists(stop):
             word, texts = "kept", [minting.generate("bench")]
         else:
             word, texts = "leased", [local.generate("bench") for _ in range(500)]
-    except (DatabaseError, InterfaceError, minting.MintingError):
+    except (DatabaseError, InterfaceError, minting.MintingError, client.ClientError):
         connection.close()
         time.sleep(0.05)
         continue
@@ -225,8 +225,14 @@ class Crashes:
     seconds: float
 
 
-def crash(made: Site, wanted: int, say: Callable[[str], object] = lambda text: None) -> Crashes:
-    """At least ``wanted`` IDs from 8 processes, 3 of which are killed, over 3 immediate ends of PostgreSQL.
+def crash(
+    made: Site,
+    wanted: int,
+    processes: int = _PROCESSES,
+    faults: int = _FAULTS,
+    say: Callable[[str], object] = lambda text: None,
+) -> Crashes:
+    """At least ``wanted`` IDs from so many processes, with faults: a process killed and PostgreSQL ended, in turns.
 
     The oracle is what the processes wrote down themselves.
     """
@@ -249,10 +255,10 @@ def crash(made: Site, wanted: int, say: Callable[[str], object] = lambda text: N
         return sum(log.stat().st_size for log in made.directory.glob("log-*")) // 30
 
     try:
-        for _ in range(_PROCESSES):
+        for _ in range(processes):
             start()
-        for turn in range(1, _KILLS + _CRASHES + 1):
-            while logged() < turn * wanted // (_KILLS + _CRASHES + 1):
+        for turn in range(1, faults + 1):
+            while logged() < turn * wanted // (faults + 1):
                 if all(process.poll() is not None for process in running):
                     raise RuntimeError("no process issues IDs any more")
                 time.sleep(0.05)
@@ -279,7 +285,7 @@ def crash(made: Site, wanted: int, say: Callable[[str], object] = lambda text: N
         for process in running:
             process.kill()
             process.wait()
-    return _judged(made, len(running), time.monotonic() - started)
+    return _judged(made, len(running), faults, time.monotonic() - started)
 
 
 _MAKE_TYPE: Final = (
@@ -288,7 +294,7 @@ _MAKE_TYPE: Final = (
 )
 
 
-def _judged(made: Site, started: int, seconds: float) -> Crashes:
+def _judged(made: Site, started: int, faults: int, seconds: float) -> Crashes:
     counters: set[str] = set()
     kept: set[str] = set()
     logged = 0
@@ -304,8 +310,8 @@ def _judged(made: Site, started: int, seconds: float) -> Crashes:
     return Crashes(
         logged=logged,
         processes=started,
-        kills=_KILLS,
-        crashes=_CRASHES,
+        kills=(faults + 1) // 2,
+        crashes=faults // 2,
         duplicates=logged - len(counters),
         lost=len(kept - recorded),
         seconds=seconds,

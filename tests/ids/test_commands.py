@@ -1,0 +1,81 @@
+"""Commands: counters repaired after a restore, records purged; UUIDs that come back; keys that end."""
+
+import uuid
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from ids import conversion, lookups, minting, purging
+from ids.models import IDCounter, IdempotencyKey, IDType, IssuedID, UUIDAlias
+
+pytestmark = pytest.mark.usefixtures("registry")
+
+
+def run(*arguments: str, **options: Any) -> str:
+    out = StringIO()
+    call_command(*arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+def test_counters_are_checked_and_repaired() -> None:
+    minting.generate_many("run", 50)
+    assert "No counter is behind" in run("repair_counters", "--check")
+    IDCounter.objects.update(next_counter=7)
+    with pytest.raises(CommandError, match="7 next, and 50 was issued"):
+        run("repair_counters", "--check")
+    assert "run: next counter 7 -> 151" in run("repair_counters", ahead=100)
+    assert minting.generate_many("run", 1)[0].startswith("run_151_")
+    assert "nothing was changed" in run("repair_counters")
+    assert "run: next counter 152 -> 252" in run("repair_counters", "--all", ahead=100)
+
+
+def test_records_past_their_retention_go_and_their_counters_stay() -> None:
+    old, new = minting.generate_many("run", 10), minting.generate_many("run", 5)
+    conversion.to_uuid(old[0])
+    minting.release(old[1])
+    kept = minting.generate("user")
+    IDType.objects.filter(value="run").update(retention_days=30)
+    IssuedID.objects.exclude(pk__in=new).update(issued_at=timezone.now() - timedelta(days=31))
+    IdempotencyKey.objects.create(
+        caller="x", key="k", digest=b"", made_at=timezone.now() - timedelta(hours=purging.KEY_HOURS + 1)
+    )
+    assert "run: 10 records" in run("purge_ids", "--preview") and IssuedID.objects.count() == 16
+    assert "run: 10 records" in run("purge_ids")
+    assert set(IssuedID.objects.values_list("id", flat=True)) == {*new, kept}
+    assert not UUIDAlias.objects.exists() and not IdempotencyKey.objects.exists()
+    figures = {row.type: (row.issued, row.active, row.released) for row in lookups.stats()}
+    assert figures["run"] == (15, 5, 10)
+    assert minting.generate_many("run", 1)[0].startswith("run_16_")
+    assert "run: 0 records" in run("purge_ids")
+
+
+def test_a_purge_is_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purging, "BATCH", 3)
+    minting.generate_many("run", 10)
+    IDType.objects.filter(value="run").update(retention_days=1)
+    later = timezone.now() + timedelta(days=2)
+    assert [row.records for row in purging.purge(later, most=4)] == [4]
+    assert [row.records for row in purging.purge(later)] == [6]
+
+
+def test_a_uuid_and_its_id_are_a_pair() -> None:
+    number = uuid.uuid4()
+    text = conversion.from_uuid(number, "run", owner="ada")
+    assert conversion.to_uuid(text) == number and conversion.from_uuid(str(number).upper(), "run") == text
+    assert lookups.look_up(text).owner == "ada"
+    other = minting.generate("run")
+    made = conversion.to_uuid(other)
+    assert conversion.to_uuid(other) == made and conversion.from_uuid(made, "run") == other
+    with pytest.raises(minting.InvalidID, match='type "run"'):
+        conversion.from_uuid(number, "user")
+    for wrong in ("nope", "", "x" * 100, 7):
+        with pytest.raises(minting.InvalidID):
+            conversion.from_uuid(wrong, "run")  # type: ignore[arg-type]
+    with pytest.raises(minting.NotIssued):
+        conversion.to_uuid("run_900_00c0ffee")
+    IDType.objects.filter(value="trace").update(format="uuid7")
+    assert str(conversion.to_uuid(trace := minting.generate("trace"))) == trace
