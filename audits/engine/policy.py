@@ -283,9 +283,7 @@ def _line_of(message: str, text: str) -> int:
 
 def _line_in_table(table: str, index: int, key: str, text: str) -> int:
     """The line of a key in the ``index``-th ``[[table]]``; that of the table itself when the key isn't there."""
-    header = re.compile(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]")
-    lines = text.splitlines()
-    starts = [number for number, line in enumerate(lines, 1) if header.match(line)]
+    lines, starts = _lines(text), _starts(table, text)
     if index >= len(starts):  # written as an inline array
         return _line_of_key(table, text)
     start = starts[index]
@@ -298,9 +296,23 @@ def _line_in_table(table: str, index: int, key: str, text: str) -> int:
     return start
 
 
+# Each entry of a table asks for its lines, while somebody types: a text is taken apart once.
+@lru_cache(maxsize=4)
+def _lines(text: str) -> list[str]:
+    return text.splitlines()
+
+
+@lru_cache(maxsize=16)
+def _starts(table: str, text: str) -> list[int]:
+    """The lines of the headers ``[[table]]``."""
+    header = re.compile(rf"\s*\[\[\s*{re.escape(table)}\s*\]\]")
+    return [number for number, line in enumerate(_lines(text), 1) if header.match(line)]
+
+
+@lru_cache(maxsize=64)
 def _line_of_key(key: str, text: str) -> int:
     pattern = re.compile(rf"^\s*(\[+\s*)?([\w.-]+\.)?{re.escape(key)}\s*(\]|=|\.)")
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         if pattern.match(line):
             return number
     return 1

@@ -111,3 +111,18 @@ def test_a_text_that_is_no_policy_is_refused(text: str) -> None:
 )
 def test_default_zones(path: str, zone: Zone) -> None:
     assert parse_policy("").zone(path) is zone
+
+
+def test_a_text_is_taken_apart_once_however_many_tables_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a long policy would take minutes, each time that somebody types a letter into it."""
+    seen = 0
+
+    class Text(str):
+        def splitlines(self, keepends: bool = False) -> list[str]:
+            nonlocal seen
+            seen += 1
+            return super().splitlines(keepends)
+
+    tables = "".join(f'[[forbidden]]\nsymbol = "os.e{n}"\nallow = ["a{n}/**"]\n' for n in range(300))
+    assert len(parse_policy(Text("version = 1\n" + tables)).forbidden) == 300
+    assert seen == 1
