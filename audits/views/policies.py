@@ -262,7 +262,7 @@ def policy_version(request: HtmxHttpRequest, slug: str, number: int) -> HttpResp
     other = repository.policy_versions.filter(number=against).first()
     context = {
         "repository": repository,
-        "version": version,
+        "shown": version,  # "version" is that of the site
         "is_current": repository.policy_id == version.pk,
         "other": other,
         "against": against,

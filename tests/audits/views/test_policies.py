@@ -8,6 +8,7 @@ from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from audits import inquiries, policies, tasks
 from audits.models import Audit, PolicyInquiry, PolicySource, State, Trigger
+from ssot_dash import __version__
 from tests.audits.story import POLICY, Story
 from tests.audits.views.conftest import SignIn, fragment
 
@@ -130,6 +131,7 @@ def test_a_version_shows_its_text_and_what_it_changed(viewer: Client, story: Sto
     page = viewer.get(story.url + "policy/versions/2/").content.decode()
     assert '<span class="diff-add">+[zones]' in page
     assert "Restore" not in page
+    assert f">SSOT Dash {__version__}</footer>" in page
     first = viewer.get(story.url + "policy/versions/1/?against=2").content.decode()
     assert '<span class="diff-del">-[zones]' in first
     assert viewer.get(story.url + "policy/versions/9/").status_code == 404
