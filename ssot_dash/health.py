@@ -10,12 +10,12 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import ChannelError
 
 from audits.models import Audit, State
-from ids.models import IDCounter, IssuedID
+from ids import leasing
 from ssot_dash.models import Heartbeat
 
 BEAT_SECONDS = 60
@@ -161,25 +161,10 @@ def _audits() -> tuple[bool, str]:
 
 
 def _counters() -> tuple[bool, str]:
-    behind = list(counters_behind())
-    if not behind:
+    found = leasing.health()
+    if not found.problems:
         return True, "Every counter is above its issued IDs."
-    listed = ", ".join(behind)
-    return (
-        False,
-        f"Behind their issued IDs, so no ID of them is issued: {listed}. Was the database restored in part?",
-    )
-
-
-def counters_behind() -> Any:
-    """The values of types that would issue a counter again. Of each it reads the end of an index."""
-    issued = IssuedID.objects.filter(type=OuterRef("type"), counter__isnull=False).order_by("-counter")
-    counters = IDCounter.objects.annotate(highest=Subquery(issued.values("counter")[:1]))
-    return (
-        counters.filter(highest__gte=F("next_counter"))
-        .order_by("type__value")
-        .values_list("type__value", flat=True)
-    )
+    return False, " ".join(found.problems)
 
 
 def _ago(seconds: float) -> str:

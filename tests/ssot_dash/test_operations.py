@@ -45,7 +45,7 @@ def test_the_live_part_is_a_fragment_and_reads_no_sizes(
     client: Client, boss: User, django_assert_num_queries: Any
 ) -> None:
     headers = {"HX-Request": "true", "HX-Target": "operations-live"}
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         part = client.get("/operations/", headers=headers).text
     assert part.lstrip().startswith('<div id="operations-live"') and "<html" not in part
     assert "pg_class" not in part and 'id="storage"' not in part
