@@ -56,6 +56,7 @@ def paths(story: Story) -> list[str]:
         f"/audits/{failed.pk}/",
         f"/audits/{audit.pk}/",
         "/ids/",
+        "/operations/",
     ]
 
 
