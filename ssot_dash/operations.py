@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
+from audits import access
 from audits.models import Audit, State
 from audits.models.audit import IN_FLIGHT
 from ssot_dash import health
@@ -52,7 +53,7 @@ def storage() -> list[Table]:
 @permission_required("ssot_dash.view_operations", raise_exception=True)
 def operations(request: HttpRequest) -> HttpResponse:
     """Parts that the site needs, its processes and queues, audits in flight and failed, and storage."""
-    audits = Audit.objects.select_related("repository")
+    audits = access.visible(request.user, Audit.objects.select_related("repository"))
     context = {
         "checks": health.checks(),
         "processes": Heartbeat.objects.all(),
