@@ -15,7 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import push_url
 from django_htmx.middleware import HtmxDetails
 
-from ids import figures
+from ids import figures, leasing
 from ids.charts import draw
 from ids.forecast import forecast
 from ids.formats import FORMATS
@@ -171,6 +171,7 @@ def type_detail(request: HtmxHttpRequest, value: str) -> HttpResponse:
         "issuers": figures.issuers(id_type),
         "issuers_limit": figures.LATEST_OF_ISSUERS,
         "usage": usage_of(id_type.value, request.user),
+        "behind": next((row for row in leasing.health().behind if row.type == id_type.value), None),
     }
     return render(request, "ids/idtype_detail.html", context)
 

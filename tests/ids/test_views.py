@@ -229,8 +229,8 @@ def test_a_type_page_shows_figures_ids_and_history_in_a_bounded_number_of_querie
     run.owner = "Agents <b>"
     run.save()
     # session, user, two of permissions, type with figures and rates, the chart, latest IDs, legacy formats, history,
-    # the pace, who issues, one for its use in code
-    with django_assert_num_queries(12):
+    # the pace, who issues, one for its use in code, two of the counters' health
+    with django_assert_num_queries(14):
         page = client.get("/ids/run/")
     assert page.status_code == 200
     assert all(identifier in page.text for identifier in issued[15:])
@@ -240,6 +240,18 @@ def test_a_type_page_shows_figures_ids_and_history_in_a_bounded_number_of_querie
     assert "Agents &lt;b&gt;" in page.text and "<b>" not in page.text
     assert "Seeded: one of the canonical ID types." in page.text
     assert "<code>[prefix_]run_counter_hex8</code>" in page.text
+
+
+def test_a_counter_that_is_behind_is_the_first_thing_on_its_page(
+    registry: type[IDType], client: Client
+) -> None:
+    client.force_login(User.objects.create_user("reader"))
+    minting.generate("run")
+    assert "No IDs of this type are issued" not in client.get("/ids/run/").text
+    IDCounter.objects.filter(type__value="run").update(next_counter=1)
+    page = client.get("/ids/run/").text
+    assert "No IDs of this type are issued" in page and "repair_counters" in page
+    assert "No IDs of this type are issued" not in client.get("/ids/user/").text
 
 
 def test_a_long_context_is_cut(registry: type[IDType], client: Client) -> None:
