@@ -29,7 +29,7 @@ from audits.engine.git import Commit, GitError, GitRepository
 from audits.engine.history import history as follow_commits
 from audits.engine.policy import Policy, PolicyError
 from audits.engine.registry import Registry
-from audits.facts_store import PostgresFactsStore
+from audits.facts_store import PostgresFactsStore, forget_results
 from audits.leases import Claim, LeaseLostError, Pulse, claim_queued, give_back
 from audits.models import (
     IN_FLIGHT,
@@ -196,6 +196,7 @@ def remove(repository: Repository) -> None:
         repository.violations.all().delete()
         repository.audits.all().delete()
         locked.delete()
+        forget_results()  # nothing says of which repositories they are
         if repository.is_sample:
             SampleRemoval.objects.create()
     fetching.remove_clone(repository.pk)
@@ -402,8 +403,9 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
             _take_over_policy(audit, repository, policy)
         return
     with _timed(timings, "audit"):
+        store = PostgresFactsStore()
         report = engine.audit(
-            git, commit, policy, PostgresFactsStore(), registry=registry, progress=pulse.show
+            git, commit, policy, store, registry=registry, results=store, progress=pulse.show
         )
     timings.update(report.timings)
     if earlier is not None:

@@ -1,4 +1,4 @@
-"""Facts of blobs in PostgreSQL, shared by all repositories, commits and workers."""
+"""Facts of blobs and the last results of audits in PostgreSQL, shared by all repositories, commits and workers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -10,10 +10,13 @@ from audits.engine.facts import FACTS_VERSION
 READ_CHUNK = 2_000
 # About 1.5 kB a blob: a statement of some 750 kB.
 WRITE_CHUNK = 500
+# Results are kept while they are among the last so many, and these take at most so many bytes.
+RESULTS = 500
+RESULT_BYTES = 200 * 1024**2
 
 
 class PostgresFactsStore:
-    """The engine's ``FactsStore`` over the ``BlobFacts`` rows of one facts version."""
+    """The engine's ``FactsStore`` over the ``BlobFacts`` rows of one facts version, and its ``ResultStore``."""
 
     def __init__(self, version: int = FACTS_VERSION) -> None:
         self.version = version
@@ -49,6 +52,37 @@ class PostgresFactsStore:
                     " ON CONFLICT DO NOTHING",
                     [self.version, [sha for sha, _ in chunk], [data for _, data in chunk]],
                 )
+
+    def get_result(self, key: str) -> bytes | None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT result FROM audits_rememberedresult WHERE key = %s", [key])
+            row = cursor.fetchone()
+        return bytes(row[0]) if row else None
+
+    def put_result(self, key: str, result: bytes) -> None:
+        if len(result) > RESULT_BYTES:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO audits_rememberedresult (key, result) VALUES (%s, %s)"
+                " ON CONFLICT (key) DO UPDATE SET result = EXCLUDED.result",
+                [key, result],
+            )
+            # Rows that another worker deletes right now are left to it.
+            cursor.execute(
+                "WITH newest AS (SELECT id, row_number() OVER last AS number, sum(length(result)) OVER last AS bytes"
+                "  FROM audits_rememberedresult WINDOW last AS (ORDER BY id DESC)),"
+                " surplus AS (SELECT id FROM audits_rememberedresult"
+                "  WHERE id IN (SELECT id FROM newest WHERE number > %s OR bytes > %s) FOR UPDATE SKIP LOCKED)"
+                " DELETE FROM audits_rememberedresult WHERE id IN (SELECT id FROM surplus)",
+                [RESULTS, RESULT_BYTES],
+            )
+
+
+def forget_results() -> None:
+    """Forgets all results. Losing them costs time."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM audits_rememberedresult")
 
 
 def _chunks(facts: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:

@@ -219,12 +219,14 @@ def _preview(
 
 def _audit(version: PolicyVersion | None, git: GitRepository, commit: Commit, beat: _Beat) -> Report:
     policy = policies.policy_of(version, git, commit)
+    store = PostgresFactsStore()
     return engine.audit(
         git,
         commit,
         policy,
-        PostgresFactsStore(),
+        store,
         registry=policies.registry_for(policy),
+        results=store,
         today=today(),
         progress=beat,
     )

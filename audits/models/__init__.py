@@ -1,6 +1,15 @@
 """The rows of the audit side, one file per noun."""
 
-from audits.models.audit import IN_FLIGHT, Audit, AuditProblem, BlobFacts, Covers, State, Trigger
+from audits.models.audit import (
+    IN_FLIGHT,
+    Audit,
+    AuditProblem,
+    BlobFacts,
+    Covers,
+    RememberedResult,
+    State,
+    Trigger,
+)
 from audits.models.duplicates import DuplicateReport
 from audits.models.execution import TestCommand, TestExecution
 from audits.models.history import Commit, Event, History
@@ -51,6 +60,7 @@ __all__ = [
     "Priority",
     "Push",
     "RegistryReading",
+    "RememberedResult",
     "Repository",
     "Role",
     "SampleRemoval",

@@ -179,3 +179,13 @@ class BlobFacts(models.Model):
 
     def __str__(self) -> str:
         return f"{self.blob_sha} v{self.version}"
+
+
+class RememberedResult(models.Model):
+    """What the engine found in a tree, under a digest of all that this depends on; the last few are kept."""
+
+    key = models.CharField(max_length=64, unique=True)
+    result = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.key

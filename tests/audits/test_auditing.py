@@ -25,6 +25,7 @@ from audits.models import (
     Audit,
     AuditProblem,
     Lifespan,
+    RememberedResult,
     Repository,
     SampleRemoval,
     Schedule,
@@ -134,6 +135,33 @@ def test_a_removed_repository_has_no_audits(repository: Repository) -> None:
 
 
 # --- Running one --------------------------------------------------------------------------------------------
+
+
+def test_a_tree_that_was_audited_is_not_read_again(
+    repository: Repository,
+    drifting: Drifting,
+    add_repository: AddRepository,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = audited(repository, drifting.second)
+    monkeypatch.setattr("audits.facts_store.PostgresFactsStore.get_many", None)
+    monkeypatch.setattr("audits.engine.run.ParsePool", None)
+    same = audited(add_repository(drifting.path), drifting.second)
+    assert (same.state, same.same_as) == (State.SUCCEEDED, None)
+    assert (same.counts, same.files_read, same.files_parsed) == (first.counts, 3, 3)
+    places = [
+        sorted(Sighting.objects.filter(audit=audit).values_list("violation__fingerprint", "line"))
+        for audit in (first, same)
+    ]
+    assert places[0] == places[1]
+    assert len(places[0]) == 3
+
+
+def test_results_go_with_a_repository(repository: Repository) -> None:
+    audited(repository)
+    assert RememberedResult.objects.exists()
+    auditing.remove(repository)
+    assert not RememberedResult.objects.exists()
 
 
 def test_a_run_ends_in_a_result(repository: Repository, drifting: Drifting) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
+from audits import facts_store
 from audits.facts_store import PostgresFactsStore
 from audits.models import BlobFacts
 
@@ -61,3 +62,25 @@ def test_writers_of_the_same_facts_do_not_deadlock() -> None:
         for written in [pool.submit(write, facts) for facts in (many, backwards, many, backwards)]:
             written.result()
     assert BlobFacts.objects.count() == 3_000
+
+
+# --- Results ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_the_last_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts_store, "RESULTS", 3)
+    store = PostgresFactsStore()
+    for number in range(5):
+        store.put_result(str(number), bytes([number]))
+    store.put_result("4", b"new")
+    assert [store.get_result(str(number)) for number in range(6)] == [None, None, b"\2", b"\3", b"new", None]
+
+
+@pytest.mark.django_db
+def test_results_take_a_bounded_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts_store, "RESULT_BYTES", 10)
+    store = PostgresFactsStore()
+    for key, size in (("a", 3), ("b", 4), ("c", 6), ("too large", 11)):
+        store.put_result(key, bytes(size))
+    assert [store.get_result(key) for key in ("a", "b", "c", "too large")] == [None, bytes(4), bytes(6), None]

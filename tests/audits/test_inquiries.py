@@ -56,6 +56,20 @@ def test_a_draft_says_what_it_would_remove_and_saves_nothing(
     assert Audit.objects.count() == 1
 
 
+def test_a_draft_that_is_saved_is_not_judged_twice(
+    repository: Repository, ada: User, drifting: Drifting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = 'version = 1\n[[forbidden]]\nsymbol = "app.ids.IDType"\n'
+    inquiry = answered(repository, ada, text)
+    monkeypatch.setattr("audits.facts_store.PostgresFactsStore.get_many", None)  # no facts may be read
+    policies.save(repository, text, user=ada)
+    audit, _ = auditing.request(repository, drifting.second)
+    auditing.run(audit.pk)
+    audit.refresh_from_db()
+    assert (audit.state, audit.error_message) == (State.SUCCEEDED, "")
+    assert audit.findings_count == inquiry.answer["after"] > 3
+
+
 def test_a_draft_says_what_it_would_add(repository: Repository, ada: User) -> None:
     inquiry = answered(repository, ada, 'version = 1\n[[forbidden]]\nsymbol = "app.ids.IDType"\n')
     (row,) = inquiry.answer["rows"]

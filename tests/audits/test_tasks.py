@@ -29,6 +29,7 @@ from audits.models import (
     Event,
     History,
     Lifespan,
+    RememberedResult,
     Repository,
     Schedule,
     State,
@@ -283,6 +284,7 @@ def undisturbed(repository: Repository) -> tuple[object, ...]:
     audit, _ = auditing.request(repository)
     auditing.run(audit.pk)
     BlobFacts.objects.all().delete()
+    RememberedResult.objects.all().delete()
     return result(repository)
 
 
