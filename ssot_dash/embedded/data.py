@@ -30,8 +30,9 @@ def prepare_environment(arguments: Sequence[str], environment: MutableMapping[st
     """Set what the settings read when they are loaded, from a command line (program name first).
 
     ``up --data DIR`` names the data directory, and makes it, because the settings keep their secret there. Other
-    commands use the servers of an ``up`` that is running, unless they have been given their own. ``audit``, ``bench``
-    and ``test`` serve nobody: they get a passing secret and leave the data directory alone. Raises CannotStart.
+    commands use the servers of an ``up`` that is running, unless they have been given their own. ``audit``, ``bench``,
+    ``drill`` and ``test`` serve nobody: they get a passing secret and leave the data directory alone.
+    Raises CannotStart.
     """
     command = arguments[1] if len(arguments) > 1 else ""
     if command == "up":
@@ -42,7 +43,7 @@ def prepare_environment(arguments: Sequence[str], environment: MutableMapping[st
             environment["SSOT_DATA_DIR"] = os.path.abspath(os.path.expanduser(given.data))
         if not {"-h", "--help"} & set(arguments):
             DataDirectory(configured(environment)).prepare()
-    elif command in {"audit", "bench", "test"}:
+    elif command in {"audit", "bench", "drill", "test"}:
         environment.setdefault("SECRET_KEY", secrets.token_urlsafe(50))
     else:
         for name, value in DataDirectory(configured(environment)).servers().items():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssot_dash.embedded import binaries, processes, sockets
+from ssot_dash.embedded import binaries, processes, programs, sockets
 from ssot_dash.embedded.data import BASE_DIR, SERVER_VARIABLES, DataDirectory
 from ssot_dash.embedded.errors import CannotStart
 from ssot_dash.embedded.lifeline import SUPERVISOR
@@ -20,7 +20,6 @@ from ssot_dash.embedded.valkey import Valkey
 
 # In the environment of every process of the site; a later `up` finds by it what a killed one left.
 MARK = "SSOT_SUPERVISED_DATA"
-_THREADS = 8
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only when asked for
 
 
@@ -87,11 +86,11 @@ class _Site:
         environment.setdefault("SSOT_BASE_URL", self.url)
         welcome = self._prepare(environment)
         say("Starting the web server, the workers and the scheduler ...")
-        web = self._web(environment, listening)
+        web = programs.web(environment, listening, self.logs)
         self.supervisor.start(web)
         self._wait_for_first_page(web, listening)  # first: on a small machine the others would slow it down
-        self.supervisor.start(self._worker(environment))
-        self.supervisor.start(self._beat(environment))
+        self.supervisor.start(programs.worker(environment, self.logs))
+        self.supervisor.start(programs.beat(environment, self.logs))
         self._tell(welcome)
 
     def _servers(self) -> dict[str, str]:
@@ -149,55 +148,6 @@ class _Site:
             raise CannotStart(f"The site could not be prepared. {log} ends with:\n{last_lines(log)}")
         return welcome
 
-    def _web(self, environment: Mapping[str, str], listening: socket.socket) -> Program:
-        # The listening socket is ours: connections wait in it while the web server starts, also again after a crash.
-        return Program(
-            name="web",
-            command=[
-                *(sys.executable, "-m", "gunicorn", "ssot_dash.wsgi:application"),
-                *("--bind", f"fd://{listening.fileno()}"),
-                *("--preload", "--worker-class", "gthread", "--workers", str(min(max(_cores(), 2), 4))),
-                *("--threads", str(_THREADS), "--timeout", "60", "--graceful-timeout", "5"),
-                *("--access-logfile", "-", "--no-control-socket"),
-                *(("--worker-tmp-dir", "/dev/shm") if os.access("/dev/shm", os.W_OK) else ()),  # noqa: S108
-            ],
-            cwd=BASE_DIR,
-            environment=environment,
-            log=self.logs / "web.log",
-            stop_signals=((signal.SIGTERM, 8.0),),
-            pass_fds=(listening.fileno(),),
-        )
-
-    def _worker(self, environment: Mapping[str, str]) -> Program:
-        return Program(
-            name="worker",
-            command=[
-                *(sys.executable, "-m", "celery", "--app", "ssot_dash.celery", "worker"),
-                *("--pool", "prefork", "--concurrency", str(max(_cores(), 2)), "--loglevel", "INFO"),
-                *("--without-gossip", "--without-mingle"),
-            ],
-            cwd=BASE_DIR,
-            environment=environment,
-            log=self.logs / "worker.log",
-            # SIGTERM: no new tasks, and five seconds for those that run. It is repeated because Celery forgets one that
-            # comes while it starts. SIGQUIT: what still runs goes back to the queue.
-            stop_signals=(*[(signal.SIGTERM, 1.0)] * 5, (signal.SIGQUIT, 5.0)),
-            parent_death_signal=signal.SIGQUIT,
-        )
-
-    def _beat(self, environment: Mapping[str, str]) -> Program:
-        return Program(
-            name="beat",
-            command=[
-                *(sys.executable, "-m", "celery", "--app", "ssot_dash.celery", "beat"),
-                *("--loglevel", "INFO", "--pidfile", ""),
-            ],
-            cwd=BASE_DIR,
-            environment=environment,
-            log=self.logs / "beat.log",
-            stop_signals=((signal.SIGTERM, 5.0),),
-        )
-
     def _wait_for_first_page(self, web: Program, listening: socket.socket) -> None:
         host, port, *more = listening.getsockname()
         with socket.socket(listening.family, socket.SOCK_STREAM) as client:
@@ -237,7 +187,3 @@ class _Site:
     def _check(self) -> None:
         if self.interruption.requested:
             raise _Interrupted
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,42 @@
+"""``manage.py drill``: what it says of itself, and one case from the start of its site to the table."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from ssot_dash.drill.catalogue import CASES
+from ssot_dash.embedded.data import BASE_DIR
+
+
+def drill(*arguments: str) -> subprocess.CompletedProcess[str]:
+    ours = ("DATABASE_URL", "BROKER_URL", "SSOT_DATA_DIR", "DJANGO_SETTINGS_MODULE")
+    return subprocess.run(
+        [sys.executable, BASE_DIR / "manage.py", "drill", *arguments],
+        env={name: value for name, value in os.environ.items() if name not in ours},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+
+
+def test_every_case_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("drill", "--list")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(CASES)
+    assert all(len(line.split()) > 4 for line in lines)
+
+
+def test_a_case_that_there_is_not_is_refused() -> None:
+    with pytest.raises(CommandError, match="There is no case F99"):
+        call_command("drill", "F99")
+
+
+@pytest.mark.celery
+def test_a_click_without_a_broker_is_survived_and_nothing_is_lost() -> None:
+    done = drill("F7", "--times", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| 1 of 1 | 1 of 1 |" in done.stdout
