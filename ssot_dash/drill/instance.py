@@ -28,6 +28,7 @@ from ssot_dash.embedded import binaries, processes, programs, sockets
 from ssot_dash.embedded.data import BASE_DIR
 from ssot_dash.embedded.lifeline import SUPERVISOR
 from ssot_dash.embedded.postgres import Postgres
+from ssot_dash.embedded.server import Server
 from ssot_dash.embedded.supervisor import Program, Supervisor
 from ssot_dash.embedded.valkey import Valkey
 
@@ -89,8 +90,9 @@ class Instance:
     # --- Its life -----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.supervisor.start(self.postgres)
-        self.supervisor.start(self.valkey)
+        servers: list[Server] = [self.postgres, self.valkey]
+        for server in servers:
+            self.supervisor.start(server)
         self.postgres.wait_ready()
         self.valkey.wait_ready()
         kept = {
