@@ -21,6 +21,7 @@ import django
 import pytest
 from celery import current_app
 from django.db import connection
+from pytest_django.plugin import blocking_manager_key
 
 from ssot_dash.embedded import binaries, processes
 from ssot_dash.embedded.data import BASE_DIR
@@ -65,7 +66,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
 
-from ids import metrics, minting  # noqa: E402 - models need Django to be set up
+from ids import leasing, metrics, minting  # noqa: E402 - models need Django to be set up
+from ids.models import IDCounter, IDLease, IDTally  # noqa: E402 - as above
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +78,17 @@ def no_leases_of_another_test() -> Iterator[None]:
     yield
     minting.forget_leases()
     metrics.forget()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """A lease is committed whatever becomes of a test's transaction: its rows go when that has been rolled back."""
+    has_leased = leasing._own._wrapper is not None
+    yield
+    if has_leased:
+        with item.config.stash[blocking_manager_key].unblock():
+            for model in (IDLease, IDTally, IDCounter):
+                model.objects.all().delete()
 
 
 @pytest.fixture

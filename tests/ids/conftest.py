@@ -6,7 +6,7 @@ import pytest
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import StateApps
 
-from ids.models import IDCounter, IDLease, IDTally, IDType
+from ids.models import IDType
 
 CANONICAL: Any = import_module("ids.migrations.0002_canonical_types")
 
@@ -14,9 +14,6 @@ CANONICAL: Any = import_module("ids.migrations.0002_canonical_types")
 @pytest.fixture
 def registry(transactional_db: None) -> type[IDType]:
     """The canonical types, committed, as a migrated database has them: tests with commits leave an empty one behind."""
-    # a lease is committed whatever a test's transaction does, so tests without commits leave these behind
-    for model in (IDLease, IDTally, IDCounter):
-        model.objects.all().delete()
     seed_canonical_types()
     return IDType
 
