@@ -30,6 +30,7 @@ from ids.api import leases_router
 from ids.api import router as ids_router
 from ids.minting import MintingError
 from ssot_dash import __version__, tokens
+from ssot_dash.bodies import BodyError, StrictParser
 from ssot_dash.models import ApiToken
 
 CODES = {
@@ -64,6 +65,7 @@ api = NinjaAPI(
     docs_url=None,
     openapi_url="/openapi.json",
     urls_namespace="api",
+    parser=StrictParser(),
 )
 
 
@@ -143,7 +145,9 @@ def _not_minted(request: HttpRequest, error: MintingError) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return _answer(request, error.status_code, str(error.message))
+    # django-ninja says of every body alike that it can't be parsed
+    message = str(error.__cause__) if isinstance(error.__cause__, BodyError) else str(error.message)
+    return _answer(request, error.status_code, message)
 
 
 @api.exception_handler(AuthenticationError)

@@ -97,3 +97,19 @@ def refuse_large_requests(
         return render(request, "413.html", {"limit": limit, "received": int(length[:20])}, status=413)
 
     return middleware
+
+
+def refuse_nul_in_addresses(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Answer 404 to an address with a NUL: nothing has one in its name, and PostgreSQL refuses to look for it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if "\0" not in request.path_info:
+            return get_response(request)
+        if request.path_info.startswith("/api/"):
+            body = {"code": "not-found", "message": "No address has a NUL character."}
+            return JsonResponse(body, status=404)
+        return render(request, "404.html", status=404)
+
+    return middleware

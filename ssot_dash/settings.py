@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     # Before anything that reads forms, which the one against forged requests does.
     "ssot_dash.middleware.refuse_large_requests",
+    "ssot_dash.middleware.refuse_nul_in_addresses",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
