@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -13,7 +13,17 @@ import zstandard
 from audits.engine.codebase import Codebase
 from audits.engine.collector import no_collector
 from audits.engine.facts import Facts, decode
-from audits.engine.findings import STAGED, Finding, Problem, ProblemKind, Progress, Report, Zone, numbered
+from audits.engine.findings import (
+    STAGED,
+    Finding,
+    Problem,
+    ProblemKind,
+    Progress,
+    Report,
+    Zone,
+    numbered,
+    severity_of,
+)
 from audits.engine.git import Commit, Entry, GitRepository, Staged
 from audits.engine.listing import FactsStore, Listing, ResultStore
 from audits.engine.modules import Tree
@@ -212,27 +222,46 @@ _WITHOUT_TABLES = {"missing-member", "unresolved-import", "unparseable"}
 
 @dataclass(frozen=True, slots=True)
 class _RuleMemory:
-    """Findings of single rules for a tree, by what they depend on: an edit of the policy's tables changes none."""
+    """Findings of single rules for a tree, by what they depend on: an edit of the policy's tables changes none, and an
+    edit of its zones only says another zone of each."""
 
     results: ResultStore
     tree: str
     policy: Policy
 
     def check(self, rule: Rule, codebase: Codebase, problems: Sequence[Problem]) -> Sequence[Finding]:
-        blind = sorted(f"{p.path}\0{p.kind}" for p in problems if p.path)
         policy = self.policy
-        shape = Policy(
-            source_roots=policy.source_roots, exclude=policy.exclude, zones=policy.zones, limits=policy.limits
+        shape = Policy(source_roots=policy.source_roots, exclude=policy.exclude, limits=policy.limits)
+        blind = sorted(f"{p.path}\0{p.kind}" for p in problems if p.path)
+        key = key_of(
+            self.tree, shape, ["one", rule.name, *blind, "stopgaps", *self._stopgaps(codebase)], None
         )
-        key = key_of(self.tree, shape, ["one", rule.name, *blind], None)
         data = self.results.get_result(key)
         known = decoded(data) if data is not None else None
         if known is not None:
-            return known.findings
+            return self._in_zones(known.findings)
         findings = tuple(rule.check(codebase))
         if data := encoded(Result(findings, (), 0, 0)):
             self.results.put_result(key, data)
         return findings
+
+    def _stopgaps(self, codebase: Codebase) -> list[str]:
+        """The files for whose meaning it matters that they are tests: what they set on others counts in them alone."""
+        return [
+            path
+            for path, facts in codebase.facts.items()
+            if (facts.patches or facts.installed) and self.policy.zone(path) is Zone.TEST
+        ]
+
+    def _in_zones(self, findings: Sequence[Finding]) -> list[Finding]:
+        """The findings as the policy's zones have them; nothing else of them depends on zones."""
+        zones = {path: self.policy.zone(path) for path in {finding.path for finding in findings}}
+        return [
+            f
+            if f.zone is zones[f.path]
+            else replace(f, zone=zones[f.path], severity=severity_of(zones[f.path], f.annotations))
+            for f in findings
+        ]
 
 
 def _check(rule: Rule, codebase: Codebase, paths: Collection[str] | None) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from audits.engine import run
 from audits.engine.cache import FileFactsStore, MemoryFactsStore
 from audits.engine.codebase import Codebase
-from audits.engine.findings import ProblemKind
+from audits.engine.findings import ProblemKind, Zone
 from audits.engine.git import GitRepository
 from audits.engine.policy import parse_policy
 from audits.engine.report import as_json
@@ -112,6 +112,71 @@ def test_an_edit_of_the_tables_asks_rules_without_tables_no_more(
     report = run.audit(repository, repository.resolve(), parse_policy(""), results, results=results)
     assert not [p for p in report.problems if p.kind is ProblemKind.RULE_FAILED]
     assert {f.rule for f in report.findings} == {"missing-member", "unresolved-import", "unparseable"}
+
+
+def zoned(test: str, script: str = "nowhere/**") -> str:
+    return f'version = 1\n[zones]\ntest = ["{test}"]\nscript = ["{script}"]\n'
+
+
+def test_an_edit_of_the_zones_gives_what_a_fresh_audit_gives(tmp_path: Path) -> None:
+    tree = files() | {
+        "checks/stopgap.py": "import app.kinds\napp.kinds.extra = 1\n",
+        "checks/plugin.py": "import sys\nsys.modules['app.made'] = object()\n",
+        "app/reads.py": "from app.kinds import extra\nimport app.made\nfrom app.kinds import Kind\nKind.ODER\n",
+    }
+    path = init_repository(tmp_path / "repo")
+    commit_tree(path, tree, "one", 1_700_000_000, [])
+    repository, results = GitRepository(path), MemoryFactsStore()
+    counts = set()
+    for policy in (
+        "",
+        zoned("checks/**"),
+        zoned("app/m1*.py", "app/m2*.py"),
+        zoned("checks/plugin.py", "**"),
+        zoned("**"),
+        "",
+    ):
+        # A result of the very same policy would hide what this is about.
+        warm = run.audit(
+            repository, repository.resolve(), parse_policy(policy), results, results=OfRules(results)
+        )
+        fresh = run.audit(repository, repository.resolve(), parse_policy(policy), MemoryFactsStore())
+        assert as_json(warm) == as_json(fresh)
+        counts.add(len(fresh.findings))
+    assert len(counts) > 1, "what tests set from outside counts in them alone"
+
+
+class OfRules:
+    """A store of results that remembers those of single rules."""
+
+    def __init__(self, store: MemoryFactsStore) -> None:
+        self._store = store
+
+    def get_result(self, key: str) -> bytes | None:
+        data = self._store.get_result(key)
+        known = decoded(data) if data is not None else None
+        return data if known is not None and not known.read else None
+
+    def put_result(self, key: str, result: bytes) -> None:
+        self._store.put_result(key, result)
+
+
+def test_an_edit_of_the_zones_asks_rules_without_tables_no_more(
+    repository: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = MemoryFactsStore()
+    first = run.audit(repository, repository.resolve(), parse_policy(""), results, results=results)
+    for name in ("missing-member", "unresolved-import", "unparseable"):
+
+        def fail(codebase: Codebase) -> None:
+            raise ValueError("asked")
+
+        monkeypatch.setitem(run.RULES, name, type(run.RULES[name])(name, "", "", fail))  # type: ignore[arg-type]
+    policy = parse_policy(zoned("app/m1*.py", "**"))
+    report = run.audit(repository, repository.resolve(), policy, results, results=results)
+    assert [f.fingerprint for f in report.findings] == [f.fingerprint for f in first.findings]
+    assert {f.zone for f in first.findings} == {Zone.PROD}
+    assert {f.zone for f in report.findings} == {Zone.TEST, Zone.SCRIPT}
 
 
 def test_a_damaged_result_is_as_good_as_none(repository: GitRepository) -> None:
