@@ -244,7 +244,12 @@ CELERY_TASK_SOFT_TIME_LIMIT = SSOT_AUDIT_SECONDS
 CELERY_TASK_TIME_LIMIT = SSOT_AUDIT_SECONDS + 60
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": SSOT_AUDIT_SECONDS + 360,
-    "socket_connect_timeout": 3,  # whoever clicks gets an answer though the broker is away
+    # Whoever clicks gets an answer though the broker is away: by default kombu tries for six seconds.
+    "socket_connect_timeout": 3,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.2,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
 }
