@@ -23,7 +23,7 @@ TABLES_SHOWN: Final = 15
 
 # Estimates of rows, as autovacuum left them: counting would read the tables.
 _STORAGE = """
-SELECT tables.relname, pg_total_relation_size(tables.oid), pg_indexes_size(tables.oid), greatest(tables.reltuples, 0)
+SELECT tables.relname, pg_total_relation_size(tables.oid), pg_indexes_size(tables.oid), nullif(tables.reltuples, -1)
   FROM pg_class AS tables JOIN pg_namespace AS spaces ON spaces.oid = tables.relnamespace
  WHERE tables.relkind = 'r' AND spaces.nspname = current_schema()
  ORDER BY 2 DESC LIMIT %s
@@ -32,19 +32,22 @@ SELECT tables.relname, pg_total_relation_size(tables.oid), pg_indexes_size(table
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """How much room a table takes, in bytes: all of it, and of that its indexes. The rows are an estimate."""
+    """How much room a table takes, in bytes: all of it, and of that its indexes. The rows are an estimate, None before the first."""
 
     name: str
     size: int
     indexes: int
-    rows: int
+    rows: int | None
 
 
 def storage() -> list[Table]:
     """The largest tables, largest first. One query of the catalogue."""
     with connection.cursor() as cursor:
         cursor.execute(_STORAGE, [TABLES_SHOWN])
-        return [Table(name, size, indexes, round(rows)) for name, size, indexes, rows in cursor.fetchall()]
+        return [
+            Table(name, size, indexes, None if rows is None else round(rows))
+            for name, size, indexes, rows in cursor.fetchall()
+        ]
 
 
 @require_GET

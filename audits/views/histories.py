@@ -338,7 +338,6 @@ def hot_spots(request: HtmxHttpRequest, slug: str) -> HttpResponse:
         "returning": _returning(inside),
         "has_history": History.objects.filter(repository=repository).exists(),
         "violations_url": reverse("audits:violation-list", args=[repository.slug]),
-        "has_moves": repository.current_audit is not None and bool(repository.current_audit.result.moves),
     }
     return render_page(request, "audits/hot_spots.html", context)
 

@@ -175,13 +175,15 @@ class KindOfChange:
 def compare(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Two runs beside each other, ``before`` and ``after``."""
     repository = access.get_repository(request, slug)
-    runs = repository.test_runs.filter(state=TestRun.State.READ)
+    runs = repository.test_runs.filter(state=TestRun.State.READ).order_by("-commit_time", "-pk")[:200]
     before, after = (_run(repository, request.GET.get(name)) for name in ("before", "after"))
     context: dict[str, object] = {
         "repository": repository,
         "before": before,
         "after": after,
-        "runs": runs.order_by("-commit_time", "-pk")[:200],
+        "runs": runs,
+        # Nobody compares a run with itself: the newest is proposed beside the one before it.
+        "before_pk": before.pk if before else (runs[1].pk if len(runs) > 1 else None),
     }
     if before is not None and after is not None:
         compared = comparisons.compare_runs(before, after)

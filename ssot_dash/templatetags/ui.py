@@ -93,7 +93,11 @@ def _with_code(text: str) -> SafeString:
 @register.simple_tag(takes_context=True)
 def current_if(context: RequestContext, *prefixes: str) -> SafeString | str:
     """``aria-current="page"`` when the view's name starts with one of ``prefixes``, else nothing."""
+    return format_html('aria-current="{}"', "page") if within(context, *prefixes) else ""
+
+
+@register.simple_tag(takes_context=True)
+def within(context: RequestContext, *prefixes: str) -> bool:
+    """Whether the view's name starts with one of ``prefixes``."""
     match = getattr(context.get("request"), "resolver_match", None)
-    if match is not None and match.view_name.startswith(prefixes):
-        return format_html('aria-current="{}"', "page")
-    return ""
+    return match is not None and match.view_name.startswith(prefixes)
