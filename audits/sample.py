@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pygit2
+from django.utils import timezone
 from pygit2.enums import FileMode
 
-from audits import auditing, fetching, ingesting, remediation
+from audits import auditing, fetching, ingesting, policies, remediation
 from audits.models import Covers, History, Repository, SampleRemoval, State, TestRun, Trigger
-from audits.sample_story import FIRST_COMMIT, STORY, Step
+from audits.sample_story import FIRST_COMMIT, POLICY, STORY, Step
 
 NAME, SLUG, BRANCH = "Tidepool", "tidepool", "main"
+# A quarter: long enough to look around, and within the year that a waiver may last.
+_WAIVED_FOR = timedelta(days=90)
 _MAIL = "{}@tidepool.example"
 
 
@@ -30,6 +33,9 @@ def load(*, unless_removed: bool = False) -> Repository | None:
         defaults={"name": NAME, "location": str(fetching.sample_path()), "branch": BRANCH},
     )
     SampleRemoval.objects.all().delete()
+    if repository.policy is None:
+        expires = (timezone.now() + _WAIVED_FOR).date().isoformat()
+        policies.save(repository, POLICY.format(expires=expires), reason="What is canonical in the sample")
     for step in STORY:
         if step.audited:
             _audit(repository, commits[step.name])
@@ -107,11 +113,17 @@ def build(path: Path) -> dict[str, str]:
         commits[step.name] = _commit(git, step, files, [commits[parent] for parent in parents])
         before = (step.name,)
     git.references.create(f"refs/heads/{BRANCH}", commits[STORY[-1].name], force=True)
-    if path.exists():
+    if _has(path, commits[STORY[-1].name]):
         shutil.rmtree(draft)
     else:
+        shutil.rmtree(path, ignore_errors=True)
         draft.rename(path)
     return commits
+
+
+def _has(path: Path, commit: str) -> bool:
+    """Whether the repository at ``path`` tells this story: an earlier release told another one."""
+    return path.exists() and commit in pygit2.Repository(str(path))
 
 
 def _step(name: str) -> Step:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pygit2
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import User
 from django.core.management import call_command
 
-from audits import sample
+from audits import member_uses, sample
 from audits.models import Audit, Covers, Repository, State, Violation
 from audits.sample_story import STORY, TRACKER
 
@@ -22,7 +23,7 @@ def data_dir(settings: object, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def loaded(transactional_db: None, data_dir: Path) -> Repository:
+def loaded(django_db_serialized_rollback: None, transactional_db: None, data_dir: Path) -> Repository:
     repository = sample.load()
     assert repository is not None
     return repository
@@ -53,7 +54,7 @@ def test_audits_tell_the_story(loaded: Repository) -> None:
     *audits, history = loaded.audits.order_by("id")
     assert [audit.state for audit in (*audits, history)] == [State.SUCCEEDED] * (len(audits) + 1)
     assert history.covers == Covers.HISTORY and loaded.commits.count() == history.files_read > len(audits)
-    assert [audit.findings_count for audit in audits] == [0, 4, 7, 9, 11, 5, 7]
+    assert [audit.findings_count for audit in audits] == [5, 9, 12, 14, 16, 9, 11]
     run = Violation.objects.filter(repository=loaded, subject="tidepool.core.ids.IDType.RUN")
     assert run.count() == 6
     assert not run.filter(is_open=True).exists()
@@ -63,11 +64,23 @@ def test_audits_tell_the_story(loaded: Repository) -> None:
     assert wrong.hint == "tidepool.metrics.health.Status has HEALTHY: wrong import?"
 
 
+def test_the_registry_and_the_enum_are_beside_each_other(loaded: Repository) -> None:
+    drift = Violation.objects.filter(repository=loaded, rule="registry-drift")
+    assert not drift.get(member="run").is_open
+    rest = drift.exclude(member="run")
+    assert sorted(rest.values_list("member", flat=True)) == ["BOOKING", "CONNECTION", "GUEST", "TOUR"]
+    assert all(violation.is_open and violation.waived_until for violation in rest)
+    assert (loaded.waivers.get().covered, loaded.waivers.wanting().count()) == (4, 0)
+    (use,) = member_uses.usage_of("run", User(is_superuser=True)).using
+    assert use.count > 1
+
+
 def test_every_kind_of_mark_is_to_be_seen(loaded: Repository) -> None:
     marks = {mark for marks in Violation.objects.values_list("annotations", flat=True) for mark in marks}
     assert marks >= {"guarded", "import_time", "type_checking_only"}
     assert set(Violation.objects.values_list("rule", flat=True)) == {
         "missing-member",
+        "registry-drift",
         "unresolved-import",
         "unparseable",
     }
