@@ -32,7 +32,10 @@ SELECT tables.relname, pg_total_relation_size(tables.oid), pg_indexes_size(table
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """How much room a table takes, in bytes: all of it, and of that its indexes. The rows are an estimate, None before the first."""
+    """How much room a table takes, in bytes: all of it, and of that its indexes.
+
+    The rows are an estimate, None before the first.
+    """
 
     name: str
     size: int
