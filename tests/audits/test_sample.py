@@ -14,6 +14,12 @@ from django.core.management import call_command
 from audits import member_uses, sample
 from audits.models import Audit, Covers, Repository, State, Violation
 from audits.sample_story import STORY, TRACKER
+from ids.models import IDType
+
+
+CANONICAL_TYPES = (
+    "agent execution metric request run session thread tool trace transaction user websocket".split()
+)
 
 
 @pytest.fixture
@@ -23,7 +29,10 @@ def data_dir(settings: object, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def loaded(django_db_serialized_rollback: None, transactional_db: None, data_dir: Path) -> Repository:
+def loaded(transactional_db: None, data_dir: Path) -> Repository:
+    # A flushed database has lost the types that migrations made.
+    for value in CANONICAL_TYPES:
+        IDType.objects.get_or_create(value=value, defaults={"description": "One of it."})
     repository = sample.load()
     assert repository is not None
     return repository

@@ -71,6 +71,7 @@ def test_the_pages_are_accessible_and_fit(
     for address in (
         "/ids/",
         "/ids/add/",
+        "/ids/run/",
         "/ids/run/edit/",
         "/ids/explore/",
         "/ids/explore/?id=run_17_9f86d081",

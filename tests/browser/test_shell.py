@@ -3,12 +3,12 @@
 import re
 
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from audits import auditing
 from audits.models import Audit, Commit, Covers, Repository, State
+from ssot_dash.models import UserSession
 from tests.audits.story import Story
 from tests.browser.conftest import LIGHT, OpenPage, session_cookie
 
@@ -63,7 +63,6 @@ def paths(story: Story) -> list[str]:
         f"/audits/{failed.pk}/",
         f"/audits/{audit.pk}/",
         "/ids/",
-        "/ids/run/",
         "/ids/legacy/add/",
         "/rules/",
         "/rules/missing-member/",
@@ -222,7 +221,7 @@ def test_ended_session_leads_to_sign_in_and_back_to_the_page(
     page: Page, story: Story, administrator: User, console_errors: list[str]
 ) -> None:
     page.goto(f"{story.url}violations/?zone=prod")
-    Session.objects.all().delete()
+    UserSession.objects.all().delete()
     page.get_by_role("link", name="Gone").click()
     page.wait_for_url("**/login/?next=**")
     page.get_by_label("User name").fill("ada")
