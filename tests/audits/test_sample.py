@@ -16,10 +16,20 @@ from audits.models import Audit, Covers, Repository, State, Violation
 from audits.sample_story import STORY, TRACKER
 from ids.models import IDType
 
-
-CANONICAL_TYPES = (
-    "agent execution metric request run session thread tool trace transaction user websocket".split()
-)
+CANONICAL_TYPES = [
+    "agent",
+    "execution",
+    "metric",
+    "request",
+    "run",
+    "session",
+    "thread",
+    "tool",
+    "trace",
+    "transaction",
+    "user",
+    "websocket",
+]
 
 
 @pytest.fixture
