@@ -236,12 +236,18 @@ def parse_policy(text: str) -> Policy:
             f"a policy has at most {MAX_POLICY_CHARACTERS:,} characters, this one has {len(text):,}"
         )
     try:
+        text.encode()
         data = tomllib.loads(text)
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise PolicyError(f"not text: half of a character, {error.object[error.start]!a}", line) from error
     except tomllib.TOMLDecodeError as error:
         message, line = _toml_position(str(error), text)
         raise PolicyError(f"not valid TOML: {message}", line) from error
     except RecursionError as error:
         raise PolicyError("not valid TOML: nested too deeply") from error
+    except ValueError as error:  # Python's limit of digits
+        raise PolicyError("not valid TOML: a number has too many digits") from error
     if data and "version" not in data:
         raise PolicyError("expected `version = 1` at the top", 1)
     if data and data["version"] != 1:

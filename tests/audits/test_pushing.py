@@ -1,5 +1,6 @@
 """Push hooks: who may tell of a push, and what comes of it; badges."""
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audits import auditing, pushing, tasks
 from audits.models import Audit, Push, Repository
@@ -214,3 +217,15 @@ def test_a_badge_counts_production_code(repository: Repository, drifting: Drifti
     client.force_login(User.objects.create_user("ada"))
     assert "3 violations" in client.get(f"/badges/{repository.slug}/open.svg").content.decode()
     assert "none" in client.get(f"/badges/{repository.slug}/issues.svg").content.decode()
+
+
+values = st.recursive(st.text() | st.floats() | st.none(), st.lists)
+pushes = st.fixed_dictionaries({"ref": st.text() | st.integers(), "after": st.text() | st.just("a" * 40)})
+
+
+@given(st.binary(max_size=60) | (values | pushes).map(json.dumps).map(str.encode))
+def test_any_signed_bytes_are_a_push_or_refused_in_words(data: bytes) -> None:
+    signature = hmac.new(b"secret", data, hashlib.sha256).hexdigest()
+    headers = {"X-GitHub-Event": "push", "X-Hub-Signature-256": f"sha256={signature}"}
+    with contextlib.suppress(pushing.PushError):
+        assert pushing.read(headers, data, "secret") is not None

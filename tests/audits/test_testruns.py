@@ -1,5 +1,6 @@
 """Test reports as tools write them and as attackers do, and what two runs say together."""
 
+import contextlib
 import io
 import json
 import tracemalloc
@@ -358,3 +359,45 @@ def test_every_test_is_in_at_most_one_list_and_changes_are_real(
     assert {c.test for c in found.new} == after.keys() - before.keys()
     assert {c.test for c in found.vanished} == before.keys() - after.keys()
     assert not testruns.compare(before, before).has_regressions
+
+
+markup = st.sampled_from(
+    [
+        *(
+            "<testsuites>",
+            "<testsuite>",
+            '<testcase name="a" classname="b" time="1e400">',
+            "<failure message='",
+            "'>",
+        ),
+        *(
+            "</testcase>",
+            "</testsuite>",
+            "</testsuites>",
+            "<!DOCTYPE x>",
+            "<?xml version='1.0' encoding='utf-7'?>",
+        ),
+        *("&x;", "&#0;", "&#xD800;", "<![CDATA[", "]]>", "\x00", "\ufeff", "/>", "<system-out>"),
+        *(
+            '{"tests": [',
+            '{"nodeid": "a::b", "outcome": "failed",',
+            '"call": {"crash": {',
+            "}",
+            "]",
+            "1e999",
+            "\\ud800",
+        ),
+    ]
+)
+
+
+@given(
+    st.lists(markup | st.text(max_size=6, alphabet=st.characters(codec="utf-8")), max_size=12)
+    .map("".join)
+    .map(str.encode)
+    | st.binary(max_size=60)
+)
+def test_any_bytes_are_results_or_an_error_that_says_why(data: bytes) -> None:
+    for reader in (testruns.read_junit, testruns.read_json_report):
+        with contextlib.suppress(ReportError):
+            list(reader(io.BytesIO(data), Limits()))

@@ -4,14 +4,33 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models import Model
 from django.test import Client
 from django.utils.datastructures import MultiValueDict
 
+from audits.models import (
+    Audit,
+    Commit,
+    Issue,
+    IssueNote,
+    IssueSubject,
+    PolicyVersion,
+    Repository,
+    Test,
+    TestExecution,
+    TestResult,
+    TestRun,
+    Tracker,
+    TrackerVersion,
+    Violation,
+    Waiver,
+)
 from ssot_dash import tokens
 from ssot_dash.api import api
 from tests.ssot_dash import world
@@ -248,3 +267,85 @@ def test_no_parameter_breaks_an_operation(all_of_it: World) -> None:
                 if answer.status_code >= 500:
                     wrong.append(f"{method} {path} with {piece[:40]}: {said(answer)}")
     assert not wrong, "\n".join(wrong)
+
+
+# --- What others wrote, on pages ---
+
+PAYLOAD = (
+    """"'></td><evil onload=evil() hx-get="//evil.example"></evil><script>evil()</script><img src=//evil.example/i>"""
+    "[x](javascript:evil()) ![i](http://evil.example/i.png) <http://evil.example> {{ 7|evil }} ${evil}"
+)
+
+
+class Inert(HTMLParser):
+    """Collects what in a page comes from the payload and would do something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: list[str] = []
+        self.inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = tag
+        names = {name: (value or "").strip().lower() for name, value in attrs}
+        if tag == "evil" or any(name.startswith("on") for name in names):
+            self.alive.append(self.get_starttag_text() or tag)
+        for name, value in names.items():
+            leads = name in {"href", "src", "action", "formaction"} or name.startswith(("hx-", "data-hx-"))
+            if leads and (value.startswith("javascript:") or "//evil" in value.split("?")[0]):
+                self.alive.append(f"{name}={value}")
+
+    def handle_data(self, data: str) -> None:
+        if self.inside in {"script", "style"} and "evil" in data:
+            self.alive.append(data[:100])
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+
+def test_what_others_wrote_is_text_on_every_page(all_of_it: World) -> None:
+    repository = all_of_it.public.repository
+    written: dict[type[Model], list[str]] = {
+        Violation: ["subject", "path", "message"],
+        Issue: ["title"],
+        IssueSubject: ["subject"],
+        IssueNote: ["text"],
+        Tracker: ["title", "path"],
+        TrackerVersion: ["text", "path"],
+        Test: ["name"],
+        TestResult: ["message"],
+        TestRun: ["name"],
+        TestExecution: ["command", "error"],
+        Commit: ["subject"],
+        Audit: ["commit_subject", "error_message"],
+        Waiver: ["reason", "owner"],
+        PolicyVersion: ["text", "reason"],
+        Repository: ["name"],
+    }
+    for model, names in written.items():
+        rows = model._default_manager
+        if model is Repository:
+            rows.filter(pk=repository.pk).update(name=PAYLOAD[:100])
+        else:
+            rows.update(
+                **{
+                    name: PAYLOAD[: getattr(model._meta.get_field(name), "max_length", None)]
+                    for name in names
+                }
+            )
+    client = boss_of(all_of_it)
+    seen = 0
+    for name, route in PAGES.items():
+        if route.get == NOBODY:
+            continue
+        answer = ask(client, "get", path_of(name, route, all_of_it.public))
+        assert answer.status_code < 500, (name, getattr(answer, "exc_info", None))
+        if not answer.headers.get("Content-Type", "").startswith("text/html"):
+            assert answer.headers.get("X-Content-Type-Options") == "nosniff", name
+            continue
+        text = answer.content.decode()
+        seen += "evil" in text
+        page = Inert()
+        page.feed(text)
+        assert not page.alive, (name, page.alive)
+    assert seen > 20

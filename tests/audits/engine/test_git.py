@@ -247,12 +247,33 @@ def test_links_and_submodules_are_told_from_files(bare: Path) -> None:
     assert problems(bare) == [("link.py", ProblemKind.LINK)]
 
 
-@pytest.mark.parametrize("name", [b"..", b".", b".git", b".GIT", b"a/b.py", b"/etc.py"])
+@pytest.mark.parametrize(
+    "name", [b"..", b".", b".git", b".GIT", b"a/b.py", b"/etc.py", b"../escape.py", b".git/hooks/x.py"]
+)
 def test_names_that_no_honest_tree_holds_are_not_looked_at(name: bytes, bare: Path) -> None:
     raw_tree(bare, ("100644", b"a.py", blob(bare)), ("100644", name, blob(bare, b"(")))
     found = problems(bare)
     assert len(found) <= 1
     assert all(kind == ProblemKind.UNSAFE_PATH for _, kind in found)
+
+
+def test_a_name_that_stands_twice_in_a_tree_is_read_without_end_or_error(bare: Path) -> None:
+    raw_tree(bare, ("100644", b"a.py", blob(bare)), ("100644", b"a.py", blob(bare, b"(")))
+    assert {path for path, _ in problems(bare)} <= {"a.py"}
+
+
+def test_a_link_leads_nowhere(bare: Path) -> None:
+    sha = raw_tree(
+        bare,
+        ("100644", b"a.py", blob(bare, b"from passwd import root\n")),
+        ("120000", b"passwd.py", blob(bare, b"/etc/passwd")),
+        ("120000", b"up", blob(bare, b"..")),
+    )
+    repository = GitRepository(bare)
+    assert [repository.read(sha, path) for path in ("passwd.py", "up/a.py", "up")] == [None] * 3
+    report = audit(repository, repository.resolve(), parse_policy(""), NoStore(), workers=1)
+    assert "root:x" not in repr(report)
+    assert {problem.path for problem in report.problems} >= {"passwd.py"}
 
 
 def test_names_that_are_no_text_are_read_and_shown(bare: Path) -> None:
@@ -292,7 +313,7 @@ def test_too_many_paths_are_refused(bare: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_deep_tree_is_walked(bare: Path) -> None:
-    path = "d/" * 1_000 + "x.py"
+    path = "d/" * 3_000 + "x.py"
     commit = commit_tree(bare, {path: ""}, "m", TIME, [])
     assert [e.path for e in GitRepository(bare).tree(commit)] == [path]
 

@@ -1,6 +1,10 @@
 """Policies: typed, with errors that name the line."""
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audits.engine.findings import Zone
 from audits.engine.policy import MAX_POLICY_CHARACTERS, PolicyError, parse_policy
@@ -80,7 +84,16 @@ def test_an_error_names_the_line_and_what_was_expected(text: str, line: int, wor
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["x" * (MAX_POLICY_CHARACTERS + 1), "x = " + "[" * 5_000, "version = 1\0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * (MAX_POLICY_CHARACTERS + 1),
+        "x = " + "[" * 5_000,
+        "version = 1\0",
+        "version = 1\n# \udcaa",
+        "x = " + "9" * 5_000,
+    ],
+)
 def test_a_text_that_is_no_policy_is_refused(text: str) -> None:
     with pytest.raises(PolicyError):
         parse_policy(text)
@@ -126,3 +139,43 @@ def test_a_text_is_taken_apart_once_however_many_tables_it_has(monkeypatch: pyte
     tables = "".join(f'[[forbidden]]\nsymbol = "os.e{n}"\nallow = ["a{n}/**"]\n' for n in range(300))
     assert len(parse_policy(Text("version = 1\n" + tables)).forbidden) == 300
     assert seen == 1
+
+
+PIECES = st.sampled_from(
+    [
+        *("version = 1\n", "[zones]\n", "[[forbidden]]\n", "[[waiver]]\n", "[[unique]]\n", "[[literal]]\n"),
+        *(
+            "test = [",
+            "]",
+            "'**/x'",
+            "symbol = ",
+            "value = ",
+            "until = ",
+            "2024-13-45",
+            "2024-02-03",
+            "nan",
+            "1e999",
+        ),
+        *(
+            "9" * 30,
+            '"""',
+            "''",
+            "=",
+            ".",
+            "{a = 1}",
+            "\n",
+            "\\ud800",
+            "\ud800",
+            "\0",
+            "(a+)+$",
+            "[z-a]",
+            "\u2028",
+        ),
+    ]
+)
+
+
+@given(st.lists(PIECES | st.text(max_size=5), max_size=12).map("".join))
+def test_any_text_is_a_policy_or_an_error_that_says_why(text: str) -> None:
+    with contextlib.suppress(PolicyError):
+        assert parse_policy(text).digest
