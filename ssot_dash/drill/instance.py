@@ -245,6 +245,7 @@ class Instance:
     def forget_facts(self) -> None:
         """Have the next audit read every file."""
         self.rows("DELETE FROM audits_blobfacts")
+        self.rows("DELETE FROM audits_rememberedresult")
 
     # --- Its processes ------------------------------------------------------------------------------------------
 

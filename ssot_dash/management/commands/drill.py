@@ -1,5 +1,7 @@
 """A fire drill: hurts a private site in twenty ways and says what it survived, and whether anything was lost."""
 
+import signal
+import sys
 import textwrap
 from argparse import ArgumentParser
 from collections.abc import Iterable
@@ -12,6 +14,11 @@ from ssot_dash.drill.catalogue import CASES
 from ssot_dash.drill.settings import TICK_SECONDS
 from ssot_dash.drill.trial import Ground, Score, attempt
 from ssot_dash.embedded.errors import CannotStart
+
+
+def _end(*_: object) -> None:
+    """Told to stop, the drill takes its site and its files with it."""
+    sys.exit("Stopped.")
 
 
 class Command(BaseCommand):
@@ -37,6 +44,7 @@ class Command(BaseCommand):
             for name in wanted:
                 self.stdout.write(f"{name:<4} {CASES[name].title}")
             return
+        signal.signal(signal.SIGTERM, _end)
         try:
             scores = self._run(wanted, options["times"], full=options["full"])
         except CannotStart as error:
