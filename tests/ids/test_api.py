@@ -233,7 +233,8 @@ def test_what_is_no_id_can_be_asked_about(call: Call) -> None:
     texts = ["", "<script>", "x" * 5_000, "\x00", "not-an-id", "\N{EURO SIGN}"]
     assert not any(row["is_format"]["holds"] for row in call("validate", {"ids": texts}))
     assert [row["record"] for row in call("explain", {"ids": texts[:2]})] == [None, None]
-    assert call("issued/%00", None, 404)["code"] == "not-issued"
+    assert call("issued/%00", None, 404)["code"] == "not-found"  # no address holds NUL
+    assert call("issued/%C3%A9%20x", None, 404)["code"] == "not-issued"
 
 
 def test_a_token_that_ended_or_was_made_for_reading_issues_nothing(ada: User) -> None:
