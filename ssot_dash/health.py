@@ -2,9 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from celery import current_app
@@ -25,6 +27,15 @@ STUCK_SECONDS = 120
 BROKER_SECONDS = 3
 # Answers are kept for so long, so that whoever asks often costs little.
 CACHE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One queue: how many messages wait in it (None when the broker does not say), how many live workers listen."""
+
+    name: str
+    length: int | None
+    workers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,17 @@ def _look() -> tuple[Check, ...]:
     if not database.is_ok:
         unknown = "Unknown, because the database does not answer."
         return (database, broker, *(Check(name, False, unknown) for name in _BY_ROWS))
-    return (database, broker, *(_guarded(name, look) for name, look in _BY_ROWS.items()))
+    looks = {**_BY_ROWS, "queues": lambda: _told_of_queues(queues(ask_broker=broker.is_ok))}
+    return (database, broker, *(_guarded(name, look) for name, look in looks.items()))
+
+
+def _told_of_queues(found: Sequence[Queue]) -> tuple[bool, str]:
+    waiting = ", ".join(f"{queue.name} {queue.length:,}" for queue in found if queue.length is not None)
+    words = f"Messages that wait: {waiting}." if waiting else "Nobody can say what waits."
+    if unheard := [queue.name for queue in found if not queue.workers]:
+        listed = f"queue{'s' if len(unheard) > 1 else ''} {', '.join(unheard)}"
+        return False, f"No worker listens to the {listed}, so what waits there stays. {words}"
+    return True, f"Every queue has a worker that listens. {words}"
 
 
 def _guarded(name: str, look: Callable[[], tuple[bool, str]]) -> Check:
@@ -173,6 +194,15 @@ def _ago(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
+def queues(*, ask_broker: bool = True) -> list[Queue]:
+    """Every queue of the site, in the order of the settings. Who knows that the broker is away need not ask it."""
+    since = Now() - timedelta(seconds=WORKER_SECONDS)
+    live = Heartbeat.objects.filter(kind=Heartbeat.Kind.WORKER, at__gte=since)
+    heard = Counter(chain.from_iterable(live.values_list("queues", flat=True)))
+    lengths = (queue_lengths() if ask_broker else None) or {}
+    return [Queue(name, lengths.get(name), heard[name]) for name in current_app.amqp.queues]
+
+
 def queue_lengths() -> dict[str, int] | None:
     """Queue to how many messages wait in it; None when the broker does not answer."""
     lengths = {}
@@ -193,6 +223,7 @@ def queue_lengths() -> dict[str, int] | None:
 _BY_ROWS: dict[str, Callable[[], tuple[bool, str]]] = {
     "beat": _beat,
     "workers": _workers,
+    "queues": lambda: _told_of_queues(queues()),
     "audits": _audits,
     "counters": _counters,
 }

@@ -1,5 +1,6 @@
 """Signs of life of scheduler and workers, as rows: no process is asked, so none that hangs holds others up."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db.models.functions import Now
@@ -17,9 +18,11 @@ def scheduler_ticked() -> None:
     Heartbeat.objects.filter(at__lt=timezone.now() - FORGET_AFTER).delete()
 
 
-def worker_lives(name: str) -> None:
-    """A worker's main process is there and reaches the database. ``name`` is Celery's, such as ``celery@host``."""
-    _write(f"worker {name}"[:200], Heartbeat.Kind.WORKER)
+def worker_lives(name: str, queues: Sequence[str], processes: int) -> None:
+    """A worker's main process is there and reaches the database. ``name`` is Celery's, such as ``celery@host``;
+    ``queues`` are those that it listens to, ``processes`` how many tasks it does at a time.
+    """
+    _write(f"worker {name}"[:200], Heartbeat.Kind.WORKER, queues, processes)
 
 
 def worker_ends(name: str) -> None:
@@ -27,11 +30,12 @@ def worker_ends(name: str) -> None:
     Heartbeat.objects.filter(name=f"worker {name}"[:200]).delete()
 
 
-def _write(name: str, kind: Heartbeat.Kind) -> None:
+def _write(name: str, kind: Heartbeat.Kind, queues: Sequence[str] = (), processes: int = 0) -> None:
     """By the database's clock, which all hosts share. ``started_at`` stays that of the first sign."""
+    said = {"queues": sorted(queues), "processes": processes}
     Heartbeat.objects.bulk_create(
-        [Heartbeat(name=name, kind=kind, at=Now(), started_at=Now())],
+        [Heartbeat(name=name, kind=kind, at=Now(), started_at=Now(), **said)],
         update_conflicts=True,
         unique_fields=["name"],
-        update_fields=["at"],
+        update_fields=["at", *said],
     )

@@ -124,7 +124,10 @@ class Identity(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a process of the site last gave a sign of life. Who can't reach the database is as good as dead."""
+    """When a process of the site last gave a sign of life. Who can't reach the database is as good as dead.
+
+    A worker also says which ``queues`` it listens to and how many ``processes`` it has for what comes from them.
+    """
 
     class Kind(models.TextChoices):
         BEAT = "beat", "scheduler"
@@ -134,6 +137,8 @@ class Heartbeat(models.Model):
     kind = models.CharField(max_length=10, choices=Kind.choices)
     at = models.DateTimeField()
     started_at = models.DateTimeField()
+    queues = ArrayField(models.CharField(max_length=100), default=list, blank=True, db_default=[])
+    processes = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["kind", "name"]

@@ -63,7 +63,7 @@ def operations(request: HttpRequest) -> HttpResponse:
     context = {
         "checks": health.checks(),
         "processes": Heartbeat.objects.all(),
-        "queues": health.queue_lengths(),
+        "queues": health.queues(),
         "in_flight": audits.filter(state__in=IN_FLIGHT).order_by("queued_at")[:IN_FLIGHT_SHOWN],
         "failed": audits.filter(state=State.FAILED).order_by("-pk")[:FAILED_SHOWN],
     }

@@ -113,12 +113,14 @@ def _processes() -> Iterable[Metric]:
     for check in health.checks():
         ready.add_metric([check.name], int(check.is_ok))
     yield ready
-    lengths = health.queue_lengths()
-    if lengths is not None:
-        waiting = GaugeMetricFamily("ssot_queue_length", "Messages that wait for a worker.", labels=["queue"])
-        for queue, length in sorted(lengths.items()):
-            waiting.add_metric([queue], length)
-        yield waiting
+    waiting = GaugeMetricFamily("ssot_queue_length", "Messages that wait for a worker.", labels=["queue"])
+    heard = GaugeMetricFamily("ssot_queue_workers", "Live workers that listen to a queue.", labels=["queue"])
+    for queue in health.queues():
+        heard.add_metric([queue.name], queue.workers)
+        if queue.length is not None:
+            waiting.add_metric([queue.name], queue.length)
+    yield waiting
+    yield heard
     age = health.age_of_beat()
     if age is not None:
         yield GaugeMetricFamily("ssot_beat_age_seconds", "Since the scheduler's last tick.", value=age)

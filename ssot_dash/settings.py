@@ -229,6 +229,26 @@ DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "ssot-dash@localhost")
 
 # --- Celery: PostgreSQL rows are the truth, messages only carry a row id, so results are not kept -----------------
 CELERY_BROKER_URL = os.environ.get("BROKER_URL") or "redis://localhost:6379/0"
+# Work of different length waits in queues of its own, so that workers can be had for each (docs/operations.md).
+SSOT_QUEUE_PREFIX = os.environ.get("SSOT_QUEUE_PREFIX", "")  # where several sites share one broker
+_TASKS_OF_QUEUES = {
+    "audits": ("audits.tasks.run_audit", "audits.tasks.answer_inquiry", "audits.tasks.keep_up"),
+    "tests": (
+        "audits.tasks.read_test_run",
+        "audits.tasks.collect_test_runs",
+        "audits.tasks.execute_tests",
+    ),
+    "notices": ("audits.tasks.send_notices",),
+    "default": (),  # everything else: the scheduler's ticks, cleaning up
+}
+CELERY_TASK_QUEUES = {
+    SSOT_QUEUE_PREFIX + name: {"routing_key": SSOT_QUEUE_PREFIX + name} for name in _TASKS_OF_QUEUES
+}
+CELERY_TASK_ROUTES = {
+    task: {"queue": SSOT_QUEUE_PREFIX + name} for name, tasks in _TASKS_OF_QUEUES.items() for task in tasks
+}
+CELERY_TASK_DEFAULT_QUEUE = SSOT_QUEUE_PREFIX + "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = False  # a worker of a queue that there isn't would wait for ever
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

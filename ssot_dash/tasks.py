@@ -6,9 +6,11 @@ when it has sent a tick, because that is what it is for.
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any
 
-from celery.signals import after_task_publish, worker_ready, worker_shutdown
+from celery import current_app
+from celery.signals import after_task_publish, beat_init, worker_ready, worker_shutdown
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
 from ssot_dash import heartbeats
@@ -19,6 +21,15 @@ TICK = "audits.tasks.dispatch_due"
 WORKER_SECONDS = 10.0
 
 _ended = threading.Event()
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def _scheduler_begins(**_: Any) -> None:
+    """The first tick comes at once: by itself Celery's scheduler waits for as long as between two."""
+    try:
+        current_app.send_task(TICK, expires=10, retry=False)
+    except Exception as error:  # noqa: BLE001 (whatever ails the broker, the next tick comes soon)
+        logger.warning("The scheduler's first tick could not be sent: %s", error)
 
 
 @after_task_publish.connect(sender=TICK)  # type: ignore[untyped-decorator]
@@ -33,8 +44,8 @@ def _tick_was_sent(**_: Any) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _worker_is_ready(sender: Any, **_: Any) -> None:
-    name = str(sender.hostname)
-    threading.Thread(target=_live, args=[name], name="signs of life", daemon=True).start()
+    said = (str(sender.hostname), list(sender.app.amqp.queues.consume_from), sender.controller.concurrency)
+    threading.Thread(target=_live, args=said, name="signs of life", daemon=True).start()
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]
@@ -47,10 +58,10 @@ def _worker_ends(sender: Any, **_: Any) -> None:
     connection.close()
 
 
-def _live(name: str) -> None:
+def _live(name: str, queues: Sequence[str], processes: int) -> None:
     while not _ended.is_set():
         try:
-            heartbeats.worker_lives(name)
+            heartbeats.worker_lives(name, queues, processes)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("This worker's sign of life could not be written: %s", error)
         # Not kept: children that are forked later must not hold it as well.

@@ -2,12 +2,12 @@
 
 import os
 
-from ssot_dash.settings import *  # noqa: F403
-
-# pytest-xdist's workers share the broker that was started for the tests, with a queue each. (A database of
+# pytest-xdist's workers share the broker that was started for the tests, with queues each. (A database of
 # their own, by the URL's virtual_host, would not do: Celery's worker forgets it on a socket, though clients don't.)
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    CELERY_TASK_DEFAULT_QUEUE = f"celery-{worker}"
+    os.environ["SSOT_QUEUE_PREFIX"] = f"{worker}-"
+
+from ssot_dash.settings import *  # noqa: F403 - they read the environment
 
 # Hashing a password slowly on purpose would be most of a page test's time.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

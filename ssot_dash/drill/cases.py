@@ -123,7 +123,7 @@ def f6(trial: Trial) -> None:
         for slug in slugs:
             trial.audit(slug)
         with contextlib.closing(site.broker()) as broker:
-            waiting = broker.llen("celery")
+            waiting = broker.llen("audits")
             trial.expect(waiting >= number, f"only {waiting} messages waited")
             broker.flushall()
     finally:

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssot_dash.embedded.data import BASE_DIR
@@ -35,18 +35,25 @@ def web(environment: Mapping[str, str], listening: socket.socket, logs: Path) ->
 
 
 def worker(
-    environment: Mapping[str, str], logs: Path, name: str = "worker", concurrency: int | None = None
+    environment: Mapping[str, str],
+    logs: Path,
+    name: str = "worker",
+    concurrency: int | None = None,
+    queues: Sequence[str] = (),
 ) -> Program:
-    """A Celery worker. Without a number of processes, it has one per core, and at least two.
+    """A Celery worker. Without a number of processes, it has one per core, and at least two; without ``queues``, it
+    listens to all.
 
     Several on one host need a name each; ``worker`` is the one that Celery calls ``celery@host``.
     """
+    prefix = environment.get("SSOT_QUEUE_PREFIX", "")
     return Program(
         name=name,
         command=[
             *(sys.executable, "-m", "celery", "--app", "ssot_dash.celery", "worker"),
             *("--pool", "prefork", "--concurrency", str(concurrency or max(_cores(), 2))),
             *(("--hostname", f"{name}@%h") if name != "worker" else ()),
+            *(("--queues", ",".join(prefix + queue for queue in queues)) if queues else ()),
             *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
         ],
         cwd=BASE_DIR,
@@ -57,6 +64,11 @@ def worker(
         stop_signals=(*[(signal.SIGTERM, 1.0)] * 5, (signal.SIGQUIT, 5.0)),
         parent_death_signal=signal.SIGQUIT,
     )
+
+
+def attendant(environment: Mapping[str, str], logs: Path) -> Program:
+    """One more worker, for what is done in a moment: ticks and notices come through however long audits take."""
+    return worker(environment, logs, "attendant", concurrency=1, queues=("default", "notices"))
 
 
 def beat(environment: Mapping[str, str], logs: Path, name: str = "beat") -> Program:

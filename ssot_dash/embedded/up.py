@@ -1,10 +1,14 @@
 """``manage.py up``: the whole site on one machine, from the database to the scheduler, until it is told to stop."""
 
+import http.client
+import json
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +24,8 @@ from ssot_dash.embedded.valkey import Valkey
 
 # In the environment of every process of the site; a later `up` finds by it what a killed one left.
 MARK = "SSOT_SUPERVISED_DATA"
+# How long workers and scheduler may take to give their first sign of life, on a small machine that is busy.
+_WELL_SECONDS = 60.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only when asked for
 
 
@@ -90,8 +96,12 @@ class _Site:
         self.supervisor.start(web)
         self._wait_for_first_page(web, listening)  # first: on a small machine the others would slow it down
         self.supervisor.start(programs.worker(environment, self.logs))
+        self.supervisor.start(programs.attendant(environment, self.logs))
         self.supervisor.start(programs.beat(environment, self.logs))
+        ill = self._ill_after_waiting(listening)
         self._tell(welcome)
+        if ill:
+            say(f"Not all of it is well yet: {', '.join(ill)}. {self.url}operations/ says why.\n")
 
     def _servers(self) -> dict[str, str]:
         """Start the servers that the environment does not name; return the addresses of all."""
@@ -160,6 +170,17 @@ class _Site:
                         f"The web server did not start. {web.log} ends with:\n{last_lines(web.log)}"
                     )
 
+    def _ill_after_waiting(self, listening: socket.socket) -> list[str]:
+        """The parts that are still not well when all had time to start; they may not come up by waiting."""
+        deadline = time.monotonic() + _WELL_SECONDS
+        ill = ["web"]
+        while ill and time.monotonic() < deadline:
+            self.interruption.wait(0.2)
+            self._check()
+            self.supervisor.tend()
+            ill = _ill(listening)
+        return ill
+
     def _tell(self, welcome: str | None) -> None:
         say(f"\nSSOT Dash is ready: {self.url}")
         if welcome is None:
@@ -187,3 +208,15 @@ class _Site:
     def _check(self) -> None:
         if self.interruption.requested:
             raise _Interrupted
+
+
+def _ill(listening: socket.socket) -> list[str]:
+    """The parts that ``/readyz`` says are not well."""
+    host, port = listening.getsockname()[:2]
+    try:
+        with closing(http.client.HTTPConnection(_WILDCARDS.get(host, host), port, timeout=10)) as web:
+            web.request("GET", "/readyz")
+            parts = json.loads(web.getresponse().read())["parts"]
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return ["web"]
+    return [name for name, word in parts.items() if word != "ok"]

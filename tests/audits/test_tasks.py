@@ -56,7 +56,7 @@ def empty_queue() -> Iterator[None]:
 
 def waiting_messages() -> int:
     with app.connection_for_read() as broker:
-        return int(broker.default_channel.client.llen(app.conf.task_default_queue))
+        return sum(broker.default_channel.client.llen(queue) for queue in app.amqp.queues)
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:

@@ -9,9 +9,11 @@ import pytest
 from django.conf import settings
 
 from audits.tasks import dispatch_due
+from ssot_dash import health
 from ssot_dash.celery import app
-from ssot_dash.embedded import processes
+from ssot_dash.embedded import processes, programs
 from ssot_dash.embedded.supervisor import Program
+from ssot_dash.models import Heartbeat
 
 pytestmark = pytest.mark.celery
 
@@ -39,7 +41,46 @@ def test_killed_worker_takes_its_pool_along(start_worker: StartWorker) -> None:
 
 
 def test_every_scheduled_task_exists() -> None:
+    app.loader.import_default_modules()  # as a worker does when it starts
     assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} <= set(app.tasks)
+
+
+def test_the_first_tick_comes_with_the_scheduler(child_environment: dict[str, str], tmp_path: Path) -> None:
+    """Not ten seconds later: until then nothing is taken back, and the site counts as one without a scheduler."""
+    app.control.purge()
+    beat = programs.beat(child_environment, tmp_path)
+    beat.launch()
+    try:
+        assert processes.wait_until(lambda: health.age_of_beat() is not None, 8), beat.log.read_text()
+    finally:
+        beat.stop()
+        app.control.purge()
+
+
+def test_a_worker_of_a_queue_that_there_is_not_does_not_start(
+    child_environment: dict[str, str], tmp_path: Path
+) -> None:
+    worker = programs.worker(child_environment, tmp_path, "lost", concurrency=1, queues=["notces"])
+    worker.launch()
+    try:
+        assert worker.process is not None and worker.process.wait(30) != 0
+        assert "notces" in worker.log.read_text()
+    finally:
+        worker.stop()
+
+
+def test_the_attendant_hears_of_ticks_and_notices_alone(
+    child_environment: dict[str, str], tmp_path: Path
+) -> None:
+    attendant = programs.attendant(child_environment, tmp_path)
+    attendant.launch()
+    try:
+        workers = Heartbeat.objects.filter(kind="worker")
+        assert processes.wait_until(workers.exists, 30), attendant.log.read_text()
+        prefix = settings.SSOT_QUEUE_PREFIX
+        assert workers.get().queues == [f"{prefix}default", f"{prefix}notices"]
+    finally:
+        attendant.stop()
 
 
 def test_only_json_is_accepted_and_a_task_ends_before_its_message_comes_back() -> None:

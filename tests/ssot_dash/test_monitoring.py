@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.db import OperationalError
 from django.test import Client
@@ -15,15 +16,16 @@ from kombu import Connection
 from prometheus_client.parser import text_string_to_metric_families
 
 from audits.models import Audit, Repository, Violation
-from audits.tasks import dispatch_due
+from audits.tasks import dispatch_due, send_notices
 from ids import metrics as id_metrics
 from ids.models import Grain, IDCounter, IDType, IssuedID, Kind, TypeUse
+from ids.tasks import purge_metrics
 from ssot_dash import health, heartbeats, tasks, tokens
 from ssot_dash.embedded import processes
 from ssot_dash.embedded.supervisor import Program
 from ssot_dash.models import Heartbeat
 
-PARTS = ["database", "broker", "beat", "workers", "audits", "counters"]
+PARTS = ["database", "broker", "beat", "workers", "queues", "audits", "counters"]
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +39,17 @@ def fresh() -> Iterator[None]:
 def well(db: None) -> None:
     """All parts are there."""
     heartbeats.scheduler_ticked()
-    heartbeats.worker_lives("celery@here")
+    heartbeats.worker_lives("celery@here", list(current_app.amqp.queues), 2)
 
 
 @pytest.fixture
 def repository(db: None) -> Repository:
     return Repository.objects.create(name="Shop", slug="shop", location="/srv/shop")
+
+
+def queue_of(name: str) -> str:
+    """A queue's name here, where tests that run side by side share a broker."""
+    return f"{settings.SSOT_QUEUE_PREFIX}{name}"
 
 
 def parts(answer: Any) -> dict[str, str]:
@@ -112,7 +119,7 @@ def test_without_a_scheduler_it_is_not_ready(client: Client, well: None) -> None
 
 def test_a_worker_that_went_silent_does_not_count(client: Client, well: None) -> None:
     Heartbeat.objects.filter(kind="worker").update(at=timezone.now() - timedelta(minutes=2))
-    assert not_ok(client) == ["workers"]
+    assert not_ok(client) == ["workers", "queues"]
     assert (
         "the last sign of life is 2 min old"
         in {check.name: check.words for check in health.checks()}["workers"]
@@ -170,9 +177,8 @@ def test_without_a_database_it_says_so_and_answers(client: Client, monkeypatch: 
 
 
 def test_many_callers_cost_one_look(client: Client, well: None, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(
-        7
-    ):  # once for all: database, beat, workers, two for audits, two for counters
+    # Once for all: database, beat, workers, queues, two for audits, two for counters.
+    with django_assert_num_queries(8):
         for _ in range(5):
             client.get("/readyz")
 
@@ -186,6 +192,7 @@ def test_a_worker_gives_signs_of_life_until_it_ends(start_worker: Callable[..., 
     workers = Heartbeat.objects.filter(kind="worker")
     assert processes.wait_until(lambda: workers.count() == 1, 20)
     assert workers.get().name.startswith("worker worker-1@")
+    assert (workers.get().queues, workers.get().processes) == (sorted(current_app.amqp.queues), 1)
     assert health.live_workers() == 1
     processes.stop(worker.process, [(15, 20.0)])
     assert processes.wait_until(lambda: not workers.exists(), 20), worker.log.read_text()
@@ -288,11 +295,40 @@ def test_counters_never_fall_when_old_sums_are_purged(client: Client, boss: User
 
 def test_messages_that_wait_are_counted(client: Client, boss: User) -> None:
     current_app.control.purge()
-    dispatch_due.delay()
-    dispatch_due.delay()
-    assert health.queue_lengths() == {current_app.conf.task_default_queue: 2}
+    purge_metrics.delay()
+    purge_metrics.delay()
+    send_notices.delay("none")
+    empty = dict.fromkeys(current_app.amqp.queues, 0)
+    waiting = {current_app.conf.task_default_queue: 2, queue_of("notices"): 1}
+    assert health.queue_lengths() == {**empty, **waiting}
+    assert samples(client.get("/metrics").text)["ssot_queue_length", queue_of("notices")] == 1
+    told = client.get("/readyz", headers=bearer(boss, "metrics:read"))
+    assert f"{queue_of('notices')} 1" in told.json()["parts"]["queues"]["message"]
     current_app.control.purge()
-    assert health.queue_lengths() == {current_app.conf.task_default_queue: 0}
+    assert health.queue_lengths() == empty
+
+
+def test_a_queue_without_a_listener_is_noticed_before_a_message_waits(client: Client, well: None) -> None:
+    assert not_ok(client) == []
+    others = [name for name in current_app.amqp.queues if name != queue_of("notices")]
+    heartbeats.worker_lives("celery@here", others, 2)
+    assert not_ok(client) == ["queues"]
+    words = {check.name: check.words for check in health.checks()}["queues"]
+    assert words.startswith(
+        f"No worker listens to the queue {queue_of('notices')}, so what waits there stays."
+    )
+    heartbeats.worker_lives("attendant@here", [queue_of("notices")], 1)
+    assert not_ok(client) == []
+
+
+def test_work_of_each_kind_waits_in_a_queue_of_its_own(client: Client) -> None:
+    """So that a long audit is in nobody's way but other audits'."""
+    router = current_app.amqp.router
+    of = {name: router.route({}, name)["queue"].name for name in current_app.tasks}
+    assert of["audits.tasks.run_audit"] == queue_of("audits")
+    assert of["audits.tasks.execute_tests"] == of["audits.tasks.read_test_run"] == queue_of("tests")
+    assert of["audits.tasks.send_notices"] == queue_of("notices")
+    assert of["audits.tasks.dispatch_due"] == of[purge_metrics.name] == queue_of("default")
 
 
 def test_metrics_without_a_broker_leave_the_queue_out(
@@ -312,13 +348,13 @@ def test_metrics_take_as_many_queries_however_much_there_is(
         health.forget()
         client.get("/metrics")
 
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(19):
         ask()
     kinds = IDType.objects.bulk_create(IDType(value=f"kind{n}", description="x") for n in range(50))
     for kind in kinds:
         id_metrics.count(Kind.GENERATED, kind.pk)
     id_metrics.flush()
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(19):
         ask()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
@@ -31,10 +32,12 @@ def test_the_page_says_what_is_wrong_and_offers_to_try_again(client: Client, bos
     repository = Repository.objects.create(name="Shop", slug="shop", location="/srv/shop")
     failed = Audit.objects.create(repository=repository, state="failed", error_message="no such branch")
     Audit.objects.create(repository=repository, state="running", phase="Reading", attempts=2)
-    heartbeats.worker_lives("celery@here")
+    first, *others = current_app.amqp.queues
+    heartbeats.worker_lives("celery@here", others, 2)
     text = client.get("/operations/").text
     assert "The scheduler has never sent a tick" in text
-    assert "worker celery@here" in text and "Queue celery" in text
+    assert "worker celery@here" in text and f"2 processes for {', '.join(sorted(others))}" in text
+    assert f"Queue {first}" in text and text.count("no worker listens") == 1
     assert "no such branch" in text and f'action="/audits/{failed.pk}/retry/"' in text
     assert "Reading" in text
     storage = text[text.index('id="storage"') :]
@@ -45,7 +48,7 @@ def test_the_live_part_is_a_fragment_and_reads_no_sizes(
     client: Client, boss: User, django_assert_num_queries: Any
 ) -> None:
     headers = {"HX-Request": "true", "HX-Target": "operations-live"}
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(15):
         part = client.get("/operations/", headers=headers).text
     assert part.lstrip().startswith('<div id="operations-live"') and "<html" not in part
     assert "pg_class" not in part and 'id="storage"' not in part

@@ -122,6 +122,7 @@ def test_life_of_a_site(start: Callable[..., Site]) -> None:
     site.wait_for("SSOT Dash is ready")
     said = site.said()
     assert f"http://127.0.0.1:{site.port}/\n" in said
+    assert site.get("/readyz") == 200
     welcome = re.search(r"First sign-in .*: http://127\.0\.0\.1:\d+(/welcome/\S+)", said)
     assert welcome is not None
     assert site.get(welcome[1]) == 200
