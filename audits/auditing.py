@@ -20,7 +20,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audits import discoveries, fetching, histories, member_uses, policies, recording, scoring, waiving
+from audits import discoveries, fetching, histories, member_uses, policies, recording, scoring, turns, waiving
 from audits.engine import run as engine
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.duplicates import duplicates as find_duplicates
@@ -306,13 +306,27 @@ def run(audit_id: int) -> None:
     Runs in a thread with its own database connection, so the audit's row must be committed.
     """
     claim = claim_queued(audit_id)
-    if claim is None:
-        return
+    if claim is not None:
+        _work(claim)
+
+
+def run_next() -> int | None:
+    """Work on the queued audit whose turn it is, as ``run`` does. Answers which one that was, None for none."""
+    while (audit_id := turns.next_audit()) is not None:
+        claim = claim_queued(audit_id)
+        if claim is not None:  # else another worker was faster, and it is another one's turn
+            turns.begun.send(sender=None, audit_id=audit_id)
+            _work(claim)
+            return audit_id
+    return None
+
+
+def _work(claim: Claim) -> None:
     try:
         with Pulse(claim) as pulse:
             _end(claim, pulse)
     except LeaseLostError:
-        logger.warning("Audit %s was taken away from this worker", audit_id)
+        logger.warning("Audit %s was taken away from this worker", claim.audit_id)
 
 
 def _end(claim: Claim, pulse: Pulse) -> None:

@@ -15,6 +15,7 @@ from audits import (
     pushing,
     remediation,
     scoring,
+    turns,
     waiving,
 )
 from audits.models import Audit, Covers, PolicyInquiry, Repository, State, TestExecution, TestRun
@@ -24,12 +25,17 @@ logger = logging.getLogger(__name__)
 
 @shared_task  # type: ignore[untyped-decorator]
 def run_audit(audit_id: int) -> None:
-    """Work on one audit, if it is (still) queued."""
+    """Work on a queued audit, if there is (still) one: that whose message this is, or another whose turn comes before.
+    That one's message is for the others."""
     try:
-        auditing.run(audit_id)
-        _evidence_of(audit_id)
-        if (follow_up := auditing.follow_up(audit_id)) is not None:
+        ended = auditing.run_next()
+        if ended is None:
+            return
+        _evidence_of(ended)
+        if (follow_up := auditing.follow_up(ended)) is not None:
             _dispatch(follow_up.pk)
+        if turns.is_any_held_back():
+            _send(ended)
     except Audit.DoesNotExist:
         return  # its repository was deleted
     except (MemoryError, RecursionError, SoftTimeLimitExceeded):

@@ -18,10 +18,11 @@ from kombu.exceptions import ChannelError
 
 from audits.models import Audit, State
 from ids import leasing
+from ssot_dash.heartbeats import LIVE
 from ssot_dash.models import Heartbeat
 
 BEAT_SECONDS = 60
-WORKER_SECONDS = 45
+WORKER_SECONDS = int(LIVE.total_seconds())
 # An audit that nobody works on is taken back with the scheduler's next tick, ten seconds later.
 STUCK_SECONDS = 120
 BROKER_SECONDS = 3

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.db.models.functions import Now
+from django.db.models import Sum
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from ssot_dash.models import Heartbeat
 
 BEAT = "beat"
 FORGET_AFTER = timedelta(days=1)
+# A worker without a sign of life for so long counts as gone.
+LIVE = timedelta(seconds=45)
 
 
 def scheduler_ticked() -> None:
@@ -28,6 +31,14 @@ def worker_lives(name: str, queues: Sequence[str], processes: int) -> None:
 def worker_ends(name: str) -> None:
     """A worker ends in peace, so nobody has to miss it."""
     Heartbeat.objects.filter(name=f"worker {name}"[:200]).delete()
+
+
+def processes_for(queue: str) -> int:
+    """How many processes work on what comes from a queue, over all workers that gave a sign of life lately."""
+    live = Heartbeat.objects.filter(
+        kind=Heartbeat.Kind.WORKER, at__gte=Now() - LIVE, queues__contains=[queue]
+    )
+    return live.aggregate(number=Coalesce(Sum("processes"), 0))["number"]  # type: ignore[no-any-return]
 
 
 def _write(name: str, kind: Heartbeat.Kind, queues: Sequence[str] = (), processes: int = 0) -> None:

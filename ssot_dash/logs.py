@@ -32,6 +32,12 @@ def begin(**values: object) -> None:
     _about.set({name: str(value) for name, value in values.items()} or None)
 
 
+def turn_to(**values: object) -> None:
+    """What has begun is about something else than it seemed: the named ones of its values change, if it has them."""
+    now = _about.get() or {}
+    _about.set({**now, **{name: str(value) for name, value in values.items() if name in now}} or None)
+
+
 class AboutFilter(logging.Filter):
     """Gives each record ``about``, {name: value}, and ``about_words`` for a line of text."""
 

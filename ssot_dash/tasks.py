@@ -11,11 +11,17 @@ from typing import Any
 
 from celery import current_app
 from celery.signals import after_task_publish, beat_init, worker_ready, worker_shutdown
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.dispatch import receiver
 
-from ssot_dash import heartbeats
+from audits import turns
+from ssot_dash import heartbeats, logs
 
 logger = logging.getLogger(__name__)
+
+# For as long as audits are chosen, this process tells how many there can be.
+turns.register_capacity(lambda: heartbeats.processes_for(f"{settings.SSOT_QUEUE_PREFIX}audits"))
 
 TICK = "audits.tasks.dispatch_due"
 WORKER_SECONDS = 10.0
@@ -40,6 +46,12 @@ def _tick_was_sent(**_: Any) -> None:
         heartbeats.scheduler_ticked()
     except (DatabaseError, InterfaceError) as error:
         logger.warning("The scheduler's sign of life could not be written: %s", error)
+
+
+@receiver(turns.begun)
+def _another_audit_has_begun(audit_id: int, **_: Any) -> None:
+    """Log lines are about the audit that is worked on; the message may have named another one."""
+    logs.turn_to(row=audit_id)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
