@@ -31,6 +31,10 @@ MAX_REQUEST = 8_192
 CERTIFICATE = (
     "the server's certificate isn't trusted (or is for another host); SSOT_GIT_CA_FILE can name one to trust"
 )
+NO_SPACE = "No space left on device"  # of the C library, in what libgit2 says
+DISK_FULL = (
+    "the disk of this server is full: what was fetched before is unharmed, try again when there is room"
+)
 REDIRECT = "the server redirects to another host, which is not followed; enter the address that the repository has now"
 AUTHENTICATION = (
     "the server wants a user name and password; only repositories that are open to all can be fetched"
@@ -187,7 +191,9 @@ def open_clone(directory: str) -> pygit2.Repository:
         repository = pygit2.init_repository(directory, bare=True)
         targets = [repository.references[name].target for name in repository.references]
         is_sound = all(target in repository for target in targets if isinstance(target, pygit2.Oid))
-    except (KeyError, ValueError, pygit2.GitError):
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        if NO_SPACE in str(error):
+            raise
         is_sound = False
     if not is_sound:
         raise Refused("damaged", "the clone on this server is damaged")
@@ -217,6 +223,8 @@ def explain(error: Exception) -> Refused:
     text = " ".join(re.sub(r"[^ -~]", " ", str(error)).split())[:200]
     if isinstance(error, MemoryError) or "memory" in text or "malloc" in text:
         return Refused("too-large", "more memory was needed than SSOT_FETCH_MEMORY_BYTES allows")
+    if NO_SPACE in text:
+        return Refused("disk-full", DISK_FULL)
     if "File too large" in text:
         return Refused("too-large", "a pack is larger than SSOT_FETCH_BYTES allows")
     if "status code: 404" in text:

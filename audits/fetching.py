@@ -5,6 +5,7 @@ idle time; it is killed with all that belongs to it when time is up or nobody wa
 becomes visible only when it is complete, and a failed fetch leaves the last good clone as it was.
 """
 
+import errno
 import ipaddress
 import json
 import os
@@ -24,6 +25,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 
 from audits.engine.git import GitError, GitRepository
+from audits.fetch_child import DISK_FULL
 from audits.models import Repository
 
 MAX_LOCATION = 500
@@ -242,13 +244,22 @@ def fetch(url: str, clone: Path, *, progress: Callable[[int, int], None] = lambd
     fresh = clone.with_name(f"{clone.name}.{uuid.uuid4().hex}")
     try:
         _run_child(url, fresh, deadline, progress)
-        (fresh / _URL_FILE).write_text(url)
+        _remember_url(fresh, url)
         if clone.exists():
             clone.rename(clone.with_name(f"{clone.name}.{uuid.uuid4().hex}"))
         fresh.rename(clone)
     finally:
         for leftover in clone.parent.glob(f"{clone.name}.*"):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _remember_url(clone: Path, url: str) -> None:
+    try:
+        (clone / _URL_FILE).write_text(url)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise FetchError("disk-full", DISK_FULL) from error
+        raise
 
 
 def _is_usable(clone: Path, url: str) -> bool:
@@ -274,7 +285,12 @@ def _run_child(url: str, directory: Path, deadline: float, progress: Callable[[i
                 return
             done, total = message.get("done", done), message.get("total", total)
             progress(done, total)
-        raise FetchError("fetch-failed", f"the fetching process ended early (exit code {process.wait()})")
+        code = process.wait()
+        if (
+            code == -signal.SIGBUS
+        ):  # libgit2 writes packs through memory maps: so it learns that there is no room
+            raise FetchError("disk-full", DISK_FULL)
+        raise FetchError("fetch-failed", f"the fetching process ended early (exit code {code})")
 
 
 def _order(url: str, directory: Path) -> dict[str, object]:

@@ -15,6 +15,8 @@ from ssot_dash.views import api_page, token_list, token_revoke, welcome
 # The registry can't know where code uses its types, and audits can tell.
 usage.register(member_uses.usage_of)
 
+handler500 = "ssot_dash.outages.server_error"
+
 urlpatterns = [
     path("", include("audits.urls")),
     path("ids/", include("ids.urls")),

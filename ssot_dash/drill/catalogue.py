@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from ssot_dash.drill import cases, scarcity
+from ssot_dash.drill import cases, fetches, scarcity
 from ssot_dash.drill.trial import Case
 
 _WORK = (
-    *(scarcity.f1, cases.f2, cases.f3, cases.f4, cases.f5, cases.f6, cases.f7, cases.f8, cases.f9, cases.f10),
-    *(cases.f11, cases.f12, cases.f13, scarcity.f14, scarcity.f15, scarcity.f16, scarcity.f17, cases.f18),
+    *(fetches.f1, cases.f2, cases.f3, cases.f4, cases.f5, cases.f6, cases.f7, cases.f8, cases.f9, cases.f10),
+    *(cases.f11, cases.f12, cases.f13, scarcity.f14, scarcity.f15, scarcity.f16, fetches.f17, cases.f18),
     *(scarcity.f19, scarcity.f20),
 )
 

@@ -149,11 +149,26 @@ class Instance:
         ]
         program.stop()
 
-    def restart_worker(self, **settings: str) -> None:
-        """The worker anew, with these settings besides its usual ones."""
-        self.worker.stop()
-        self.worker.environment = {**self.environment, **settings}
+    @contextlib.contextmanager
+    def with_settings(self, **settings: str) -> Iterator[None]:
+        """The site's own processes with these settings besides their usual ones, for as long as the block lasts.
+
+        All of them: Celery's messages bring the time limits of whoever sent them.
+        """
+        self._restart({**self.environment, **settings})
+        try:
+            yield
+        finally:
+            self._restart(self.environment)
+
+    def _restart(self, environment: Mapping[str, str]) -> None:
+        for program in (self.beat, self.worker, self.web):
+            program.stop()
+            program.environment = environment
+        for program in (self.web, self.beat):
+            program.launch()
         self.launch(self.worker)
+        self.until(self.is_well, 90, "the site did not start again")
 
     def launch(self, worker: Program) -> None:
         """Start a worker that is supervised already, and wait until it takes messages."""
@@ -199,14 +214,25 @@ class Instance:
     # --- Over HTTP ----------------------------------------------------------------------------------------------
 
     def ask(self, method: str, path: str, body: Any = None, timeout: float = 30) -> Answer:
-        """One request with a token."""
+        """One request with a token, and JSON."""
+        return self.send(method, path, None if body is None else json.dumps(body).encode(), timeout=timeout)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        kind: str = "application/json",
+        timeout: float = 30,
+    ) -> Answer:
+        """One request with a token and a body of some content type."""
         began = time.monotonic()
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
         try:
             with contextlib.closing(
                 http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
             ) as one:
-                one.request(method, path, None if body is None else json.dumps(body), headers)
+                one.request(method, path, body, headers)
                 answer = one.getresponse()
                 text, status = answer.read(), answer.status
         except (OSError, http.client.HTTPException):
@@ -255,6 +281,13 @@ class Instance:
         if process is None:
             return []
         return [pid for pid, command in descendants(process.pid).items() if "parse_child" in command]
+
+    def fetchers(self) -> list[int]:
+        """The processes that fetch repositories for the worker."""
+        process = self.worker.process
+        if process is None:
+            return []
+        return [pid for pid, command in descendants(process.pid).items() if "fetch_child" in command]
 
     def pool(self, worker: Program | None = None) -> list[int]:
         """The processes in which a worker's tasks run."""

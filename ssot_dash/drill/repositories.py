@@ -1,10 +1,16 @@
 """Repositories to audit in a drill, made anew each time: one that takes a while, and one that takes next to nothing."""
 
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pygit2
 from pygit2.enums import FileMode
+
+from ssot_dash.embedded.data import BASE_DIR
 
 _ENUM = "from enum import Enum\n\n\nclass IDType(Enum):\n    USER = 'user'\n"
 _USE = "from app.ids import IDType\n\nRUN = IDType.RUN\n"
@@ -52,3 +58,38 @@ def commit(path: Path, files: Mapping[str, str]) -> Path:
     tree = index.write_tree(repository)
     repository.create_commit("refs/heads/main", who, who, "What a drill audits", tree, [])
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A git server over https: its address (``host:port``), and the file of the authority that vouches for it."""
+
+    address: str
+    authority: str
+
+    def url(self, name: str) -> str:
+        return f"https://{self.address}/{name}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a site needs to fetch from it."""
+        return {"SSOT_GIT_HOSTS": self.address, "SSOT_GIT_CA_FILE": self.authority}
+
+
+@contextmanager
+def served(folder: Path, **paths: Path) -> Iterator[Server | None]:
+    """Repositories over https, by the server of the tests in a process of its own; None without what tests need."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.samples.git_server", folder, *(f"{k}={v}" for k, v in paths.items())],
+        cwd=BASE_DIR,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        said = process.stdout.readline().split()
+        try:
+            yield Server(*said) if said else None
+        finally:
+            process.stdin.close()

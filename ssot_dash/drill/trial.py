@@ -78,11 +78,12 @@ class Trial:
     def site(self) -> Instance:
         return self.ground.site
 
-    def repository(self, location: Path, number: int = 1) -> list[str]:
-        """New repositories there; the undisturbed result of one like them is known by then."""
+    def repository(self, location: Path, number: int = 1, url: str = "") -> list[str]:
+        """New repositories there; the undisturbed result of one like them is known by then. With a URL, they are to
+        be fetched from it, and to be found equal."""
         self.ground.undisturbed(location)
         self.site.forget_facts()
-        slugs = self.site.add_repositories(location, number)
+        slugs = self.site.add_repositories(url or location, number)
         self.locations |= dict.fromkeys(slugs, location)
         return slugs
 

@@ -1,9 +1,11 @@
 """A real git server on https with a certificate that only the test's authority vouches for, and misbehaving
-addresses.
+addresses. As a program, for a drill: ``python -m tests.samples.git_server FOLDER NAME=PATH...`` serves these
+repositories until its standard input ends, and says its address and where its authority's certificate is.
 """
 
 import io
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -157,3 +159,17 @@ class GitServer:
             self._server.shutdown()
             self._server.server_close()
             thread.join()
+
+
+def main(folder: str, *repositories: str) -> None:
+    server = GitServer(Path(folder))
+    server.repositories |= {
+        name: Path(path) for name, _, path in (text.partition("=") for text in repositories)
+    }
+    with server.running():
+        print(server.address, server.ca_file, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
