@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pygit2
 import pytest
 from django.db import connection
 
 from audits import auditing, fetching
 from audits.engine.git import GitRepository
-from audits.fetch_child import Refused, Tunnel, is_public
+from audits.fetch_child import Refused, Tunnel, explain, is_public
 from audits.fetching import FetchError, LocationError, check_branch, check_location, check_revision
 from audits.models import State
 from tests.audits.conftest import AddRepository, Drifting
@@ -225,6 +226,21 @@ def test_other_expressions_are_no_revisions(text: str) -> None:
 )
 def test_only_addresses_that_anybody_may_reach_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("could not write to '/x/objects/pack/pack_1': No space left on device", "disk-full"),
+        ("failed to write: File too large", "too-large"),
+        ("unexpected http status code: 404", "not-found"),
+        ("something else", "fetch-failed"),
+    ],
+)
+def test_what_libgit2_says_is_told_by_its_meaning_and_without_paths(words: str, code: str) -> None:
+    refusal = explain(pygit2.GitError(words))
+    assert refusal.code == code
+    assert "/x" not in str(refusal)
 
 
 # --- Fetching -----------------------------------------------------------------------------------------------
