@@ -3,8 +3,9 @@
 import codecs
 import hashlib
 import re
-import zlib
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 import pygit2
 from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag, SortMode
 
+from audits.engine import git_executable
+from audits.engine.loose_objects import LooseObjects, objects_folder
+
 # Repositories belong to whoever cloned them, not to the user that the site runs as. Nothing of a repository is ever
 # run: no hooks, no filters, no checkout. So libgit2's "who owns this directory" check protects nothing here.
 pygit2.settings.owner_validation = False
@@ -20,8 +24,6 @@ pygit2.settings.owner_validation = False
 MAX_PATHS = 200_000
 MAX_REVISION_LENGTH = 255
 MAX_SUBJECT_LENGTH = 300
-# Repositories that lend their objects to others, one after the other.
-_MAX_LENDERS = 5
 # The first and the last second that every database and calendar here can hold.
 _FIRST_SECOND = int(datetime(1970, 1, 1, tzinfo=UTC).timestamp())
 _LAST_SECOND = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
@@ -61,6 +63,10 @@ class Entry:
     is_executable: bool = field(default=False, compare=False)
 
 
+# What differs between two trees: before and after, by path.
+Changes = dict[str, tuple[Entry | None, Entry | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Staged:
     """What the next commit would hold: every path of the index, and the id that its tree would get."""
@@ -86,8 +92,9 @@ class GitRepository:
             self._repo = pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH)
         except (pygit2.GitError, ValueError) as error:
             raise GitError("not-a-repository", f"{path} is not a git repository") from error
+        self._executable = git_executable.executable()
         self._listings: dict[str, dict[bytes, tuple[bytes, bytes]]] = {}
-        self._loose = _LooseObjects(_objects_folder(Path(self._repo.path)))
+        self._loose = LooseObjects(objects_folder(Path(self._repo.path)))
 
     def resolve(self, rev: str = "") -> Commit:
         """The commit that a revision names; the default branch's tip when it is empty. Raises ``GitError``."""
@@ -129,12 +136,12 @@ class GitRepository:
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise GitError("corrupt", f"the ancestors of commit {head} can't be read: {error}") from error
 
-    def changes(self, old: str, new: str) -> dict[str, tuple[Entry | None, Entry | None]]:
+    def changes(self, old: str, new: str) -> Changes:
         """What differs between the trees of two commits (``old`` may be "": nothing): before and after, by path.
 
         Raises ``GitError``.
         """
-        found: dict[str, tuple[Entry | None, Entry | None]] = {}
+        found: Changes = {}
         pending: list[tuple[str, str | None, str | None]] = [
             ("", self.tree_id(old) if old else None, self.tree_id(new))
         ]
@@ -153,6 +160,42 @@ class GitRepository:
                 if sides != (None, None):
                     found[path] = sides
         return found
+
+    def all_changes(self, pairs: Sequence[tuple[str, str]]) -> Generator[Changes, None, None]:
+        """What differs between each two commits, as ``changes`` says it, one after the other as they are asked for.
+
+        The ``git`` executable is asked for them where there is one; what it can't say is read here. To be closed when
+        not all are wanted. Raises ``GitError``.
+        """
+        answered = 0
+        if self._executable is not None and len(pairs) > 1:
+            with closing(self._listed(self._executable, pairs)) as listed:
+                try:
+                    for changes in listed:
+                        answered += 1
+                        yield changes
+                except git_executable.ExecutableError:
+                    pass  # here it is read again, which says what is wrong
+        for old, new in pairs[answered:]:
+            yield self.changes(old, new)
+
+    def _listed(self, program: str, pairs: Sequence[tuple[str, str]]) -> Generator[Changes, None, None]:
+        trees = {sha: self.tree_id(sha) for pair in pairs for sha in pair if sha}
+        nothing = git_executable.empty_tree(pairs[0][1])
+        asked = [(trees[old] if old else nothing, trees[new]) for old, new in pairs]
+        found = git_executable.differences(program, self._repo.path, asked)
+        with closing(found):
+            for pair, (before, after), differences in zip(pairs, asked, found, strict=False):
+                changes: Changes = {}
+                for raw, *sides in differences:
+                    path = raw.decode("utf-8", "backslashreplace")
+                    was, now = (
+                        Entry(path, side[1], _KINDS_BY_MODE.get(side[0], "file")) if side else None
+                        for side in sides
+                    )
+                    changes[path] = (was, now)
+                # Hardly ever do trees differ in nothing: an executable that doesn't understand isn't believed.
+                yield changes if changes or before == after else self.changes(*pair)
 
     def merge_base(self, one: str, other: str) -> str | None:
         """The commit where two lines of development parted, None when they have none in common."""
@@ -199,11 +242,11 @@ class GitRepository:
             try:
                 self._check(tree)
                 kind, data = self._repo.odb.read(tree)
+                found = dict(_parsed(data, len(tree) // 2)) if kind == ObjectType.TREE else None
             except (KeyError, ValueError, pygit2.GitError) as error:
                 raise GitError("corrupt", f"the directory {prefix or '/'} can't be read") from error
-            if kind != ObjectType.TREE:
+            if found is None:
                 raise GitError("corrupt", f"the directory {prefix or '/'} is no directory")
-            found = dict(_parsed(data, len(tree) // 2))
             if len(self._listings) >= _MAX_LISTINGS:
                 self._listings.clear()
             self._listings[tree] = found
@@ -316,7 +359,10 @@ class GitRepository:
 
 
 _TREE = b"40000"
-_MODES = {b"120000": "link", b"160000": "submodule"}
+_LINK = b"120000"
+_SUBMODULE = b"160000"
+_MODES = {_LINK: "link", _SUBMODULE: "submodule"}
+_KINDS_BY_MODE = {mode.decode(): kind for mode, kind in _MODES.items()}
 _MAX_LISTINGS = 5_000
 
 
@@ -328,8 +374,19 @@ def _parsed(data: bytes, width: int) -> Iterator[tuple[bytes, tuple[bytes, bytes
         blank = data.index(b" ", position)
         end = data.index(b"\0", blank)
         mode = data[position:blank]
-        yield data[blank + 1 : end], (modes.setdefault(mode, mode), data[end + 1 : end + 1 + width])
+        canonical = modes.get(mode) or modes.setdefault(mode, _canonical(mode))
+        yield data[blank + 1 : end], (canonical, data[end + 1 : end + 1 + width])
         position = end + 1 + width
+
+
+def _canonical(mode: bytes) -> bytes:
+    """A mode as git takes it: old programs wrote ``040000`` and ``100664``. Raises ``ValueError``."""
+    number = int(mode, 8)
+    if stat.S_ISDIR(number):
+        return _TREE
+    if stat.S_ISREG(number):
+        return b"100755" if number & stat.S_IXUSR else b"100644"
+    return _LINK if stat.S_ISLNK(number) else _SUBMODULE
 
 
 def _shown(path: str) -> str:
@@ -371,65 +428,6 @@ def _entry(path: str, side: tuple[bytes, bytes] | None) -> Entry | None:
     if side is None or side[0] == _TREE:
         return None
     return Entry(path, side[1].hex(), _MODES.get(side[0], "file"))
-
-
-class _LooseObjects:
-    """The objects that lie about unpacked.
-
-    libgit2 reads one that breaks off (a full disk, a lost machine) for ever, so none gets there unchecked.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folders = list(_with_lenders(folder))
-
-    def read(self, sha: str) -> tuple[bytes, bytes] | None:
-        """An object's kind and bytes, None when it isn't loose. Raises ``ValueError`` when it is damaged."""
-        for folder in self._folders:
-            try:
-                packed = (folder / sha[:2] / sha[2:]).read_bytes()
-            except (OSError, ValueError):
-                continue
-            return _inflated(sha, packed)
-        return None
-
-
-def _inflated(sha: str, packed: bytes) -> tuple[bytes, bytes]:
-    stream = zlib.decompressobj()
-    try:
-        head = stream.decompress(packed, 64)
-        header, _, start = head.partition(b"\0")
-        kind, size = header.split(b" ")
-        data = start + stream.decompress(stream.unconsumed_tail, max(int(size) - len(start), 0) + 1)
-    except zlib.error as error:
-        raise ValueError(f"object {sha} is damaged") from error
-    digest = hashlib.new("sha1" if len(sha) == 40 else "sha256", header + b"\0" + data, usedforsecurity=False)
-    if digest.hexdigest() != sha:
-        raise ValueError(f"object {sha} is damaged")
-    return kind, data
-
-
-def _objects_folder(git_folder: Path) -> Path:
-    """The folder of objects; a linked work tree names the repository that has it."""
-    try:
-        common = (git_folder / "commondir").read_text().strip()
-    except (OSError, ValueError):
-        return git_folder / "objects"
-    return git_folder / common / "objects"
-
-
-def _with_lenders(folder: Path) -> Iterator[Path]:
-    """A folder of objects, and those that it borrows from."""
-    pending = [folder]
-    for _ in range(_MAX_LENDERS):
-        if not pending:
-            return
-        current = pending.pop(0)
-        yield current
-        try:
-            lines = (current / "info" / "alternates").read_text().splitlines()
-        except (OSError, ValueError):
-            continue
-        pending.extend(current / line for line in lines if line and not line.startswith("#"))
 
 
 def _commit(commit: pygit2.Commit) -> Commit:

@@ -11,8 +11,10 @@ does whatever refers to a definition in such a file: "could not look" is not "go
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import msgspec
 import xxhash
@@ -21,7 +23,7 @@ import zstandard
 from audits.engine.collector import no_collector
 from audits.engine.facts import Facts, decode
 from audits.engine.findings import Finding, Progress
-from audits.engine.git import Commit, Entry, GitRepository
+from audits.engine.git import Changes, Commit, Entry, GitRepository
 from audits.engine.listing import FactsStore, is_safe, is_text, read_text
 from audits.engine.live import LiveAudit, TreeChange
 from audits.engine.parsing import ParsePool
@@ -155,7 +157,7 @@ class _Walk:
         self._live = LiveAudit(policy, rules, registry)
         self._at = ""  # the commit whose tree the live audit has
         self._sources: dict[str, str] = {}  # of that tree: Python files, and their blobs
-        self._steps: dict[tuple[str, str], dict[str, tuple[Entry | None, Entry | None]]] = {}
+        self._steps: dict[tuple[str, str], Changes] = {}
         self._blobs: dict[str, None] = {}
         self._decoded: dict[str, Facts | None] = {}
         self._blind: set[str] = set()
@@ -168,21 +170,17 @@ class _Walk:
         self, commits: Sequence[Commit], boundary: Sequence[str], progress: Callable[[Progress], None]
     ) -> None:
         """Lists what each commit changes beside its first parent, and all blobs that this brings."""
-        for sha in boundary:
-            self._want(self._changes("", sha))
-        for number, commit in enumerate(commits):
-            if number % 200 == 0:
-                progress(Progress("Reading commits", number, len(commits)))
-            parent = commit.parents[0] if commit.parents else ""
-            self._steps[parent, commit.sha] = changes = self._repository.changes(parent, commit.sha)
-            self._want(changes)
+        pairs = [("", sha) for sha in boundary]
+        pairs += [(commit.parents[0] if commit.parents else "", commit.sha) for commit in commits]
+        with closing(self._repository.all_changes(pairs)) as listed:
+            for number, (pair, changes) in enumerate(zip(pairs, listed, strict=True)):
+                if number % 200 == 0:
+                    progress(Progress("Reading commits", number, len(pairs)))
+                self._want(changes)
+                if number >= len(boundary):
+                    self._steps[pair] = changes
 
-    def _changes(self, old: str, new: str) -> dict[str, tuple[Entry | None, Entry | None]]:
-        """What differs between two commits: as planned, or read now and not kept."""
-        found = self._steps.get((old, new))
-        return found if found is not None else self._repository.changes(old, new)
-
-    def _want(self, changes: Mapping[str, tuple[Entry | None, Entry | None]]) -> None:
+    def _want(self, changes: Changes) -> None:
         for path, (_, now) in changes.items():
             if now is not None and self._is_source(path, now):
                 self._blobs[now.sha] = None
@@ -225,17 +223,33 @@ class _Walk:
     def follow(
         self, commits: Sequence[Commit], boundary: Sequence[str], progress: Callable[[Progress], None]
     ) -> Iterator[Change]:
+        with closing(self._repository.all_changes(self._leaps(commits, boundary))) as leaps:
+            yield from self._follow(commits, boundary, leaps, progress)
+
+    def _leaps(self, commits: Sequence[Commit], boundary: Sequence[str]) -> list[tuple[str, str]]:
+        """The moves from one commit to another that is no child of it, in their order."""
+        stations = ["", *boundary, *(commit.sha for commit in commits)]
+        return [pair for pair in pairwise(stations) if pair not in self._steps]
+
+    def _follow(
+        self,
+        commits: Sequence[Commit],
+        boundary: Sequence[str],
+        leaps: Iterator[Changes],
+        progress: Callable[[Progress], None],
+    ) -> Iterator[Change]:
         states: dict[str, _State] = {}
         waiting = Counter(parent for commit in commits for parent in commit.parents)
         for sha in boundary:
-            self._move(sha)
+            self._move(sha, leaps)
             states[sha] = self._state(sha, [], {}, set(self._live.findings))
         for number, commit in enumerate(commits):
             progress(Progress("Following commits", number, len(commits)))
             first = commit.parents[0] if commit.parents else ""
-            renames = self._renames(self._changes(first, commit.sha), states.get(first, _NOWHERE))
+            step = self._steps.pop((first, commit.sha))
+            renames = self._renames(step, states.get(first, _NOWHERE))
             came_from, was_blind = self._at, self._blind.copy()
-            judged = self._move(commit.sha)
+            judged = self._move(commit.sha, leaps, step if came_from == first else None)
             parents = [states[parent] for parent in commit.parents if parent in states]
             if is_next := bool(parents) and came_from == first:
                 judged |= _held_by(was_blind ^ self._blind, parents[0])
@@ -246,11 +260,14 @@ class _Walk:
                 waiting[parent] -= 1
                 if not waiting[parent]:
                     states.pop(parent, None)
-            del self._steps[first, commit.sha]
 
-    def _move(self, sha: str) -> set[str]:
-        """Brings the live audit to another commit's tree; answers the paths that were judged again or are gone."""
-        changes = self._changes(self._at, sha)
+    def _move(self, sha: str, leaps: Iterator[Changes], changes: Changes | None = None) -> set[str]:
+        """Brings the live audit to another commit's tree; answers the paths that were judged again or are gone.
+
+        ``changes`` are those from where it is; else the next of the ``leaps`` is.
+        """
+        if changes is None:
+            changes = next(leaps)
         added: set[str] = set()
         removed: set[str] = set()
         texts: dict[str, str | None] = {}
@@ -371,9 +388,7 @@ class _Walk:
         seen = {_key(f) for f in findings}
         return (*findings, *(f for f in kept if _key(f) not in seen))
 
-    def _renames(
-        self, changes: Mapping[str, tuple[Entry | None, Entry | None]], before: _State
-    ) -> dict[str, str]:
+    def _renames(self, changes: Changes, before: _State) -> dict[str, str]:
         """New path -> old path, for files with violations that a commit renames."""
         lost = {
             p: was.sha

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audits.engine import git_executable
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.findings import Progress
 from audits.engine.git import GitRepository
@@ -275,7 +276,10 @@ def test_each_commit_says_what_a_full_audit_of_it_says(
     head = story.commit(
         trees[0][0], [commits[-1], *(c for c in commits[:-1] if data.draw(st.booleans()))][:3]
     )
-    changes = story.changes(head, policy=POLICY)
+    with pytest.MonkeyPatch.context() as patch:
+        if data.draw(st.booleans()):
+            patch.setattr(git_executable, "executable", lambda: None)
+        changes = story.changes(head, policy=POLICY)
     repository, store = GitRepository(story.path), MemoryFactsStore()
     for sha, change in changes.items():
         report = audit(repository, repository.resolve(sha), parse_policy(POLICY), store, workers=1)
