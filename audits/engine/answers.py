@@ -140,5 +140,11 @@ class Answers:
         self._passing.clear()
         self._doubtful.clear()
 
+    def close(self) -> None:
+        """Forgets who answers, too. They know of this, and this of them: a circle that only the cyclic collector would
+        find, late, by walking through all facts of the tree."""
+        self.forget_all()
+        self._kinds.clear()
+
 
 _NONE: frozenset[Key] = frozenset()

@@ -115,6 +115,7 @@ def history(
         walk.plan(commits, boundary, progress)
         walk.parse(workers, progress)
         yield from walk.follow(commits, boundary, progress)
+        walk.close()
 
 
 def _in_lines(commits: Sequence[Commit]) -> list[Commit]:
@@ -225,6 +226,9 @@ class _Walk:
     ) -> Iterator[Change]:
         with closing(self._repository.all_changes(self._leaps(commits, boundary))) as leaps:
             yield from self._follow(commits, boundary, leaps, progress)
+
+    def close(self) -> None:
+        self._live.close()
 
     def _leaps(self, commits: Sequence[Commit], boundary: Sequence[str]) -> list[tuple[str, str]]:
         """The moves from one commit to another that is no child of it, in their order."""

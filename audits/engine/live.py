@@ -270,6 +270,10 @@ class LiveAudit:
         self._judge(dirty)
         return dirty
 
+    def close(self) -> None:
+        """To be called in the end; nothing may be asked afterwards."""
+        self._answers.close()
+
     def _take_facts(self, change: TreeChange) -> set[str]:
         """The paths of files in which others can see a change."""
         changed: set[str] = set()

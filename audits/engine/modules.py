@@ -68,6 +68,7 @@ class Modules:
         self._search_numbers: dict[tuple[str, ...], int] = {}
         self.answers = Answers()
         self.answers.register("find", self._find)
+        self.answers.register("absolute", self._absolute)
         self.answers.register("may have", self.may_have)
         self.answers.register("built", self._is_built)
         self.answers.register("installed", self._is_installed)
@@ -195,6 +196,37 @@ class Modules:
         """The module that an import statement names: a module, something external, unknown or missing."""
         if item.level:
             return self._relative(path, item)
+        top, target = self._absolute(self._searched(path), item.module)
+        if target is not None and not _is_itself(top, path):
+            return target
+        return self._importer_decides(path, item)
+
+    def _absolute(self, search: int, dotted: str) -> tuple[str, Target | None]:
+        """What an absolute import brings to all files with the same roots, and the place of the topmost package in it.
+
+        None where it depends on the file that imports, or on the name that it imports from there.
+        """
+        key = ("absolute", search, dotted)
+        found: tuple[str, Target | None] | None = self.answers.recall(key)
+        if found is None:
+            outer = self.answers.begin()
+            found = self._same_for_all(search, dotted)
+            self.answers.keep(outer, key, found)
+        return found
+
+    def _same_for_all(self, search: int, dotted: str) -> tuple[str, Target | None]:
+        top = dotted.partition(".")[0]
+        tops = self._find(search, top)
+        if not tops:
+            return "", External(dotted)
+        places = self._find(search, dotted)
+        if top in sys.stdlib_module_names:
+            return tops[0], None if places else External(dotted)
+        if not self._is_ours(tops[0]):
+            return tops[0], External(dotted)
+        return tops[0], ModuleTarget(places[0]) if len(places) == 1 else None
+
+    def _importer_decides(self, path: str, item: Import) -> Target:
         if not self._is_first_party(path, item):
             return External(item.module)
         places = self.find(item.module, path)
@@ -314,7 +346,10 @@ class Modules:
             return False
         if top in sys.stdlib_module_names:
             return self._arrives(path, item)
-        found = places[0]
+        return self._is_ours(places[0])
+
+    def _is_ours(self, found: str) -> bool:
+        """Whether a top-level module of the tree is what an import of its name means."""
         # A plain folder gives way to an installed package of the same name (alembic/, docker/, redis/ are common), and
         # what lies beside a file is only seen from there when somebody starts it there; so these only count when
         # imports of them are seen to arrive.
@@ -342,12 +377,19 @@ class Modules:
         """The modules of which a file's imports show that they are ours."""
         result: set[str] = set()
         facts = self._facts[path]
+        search = self._searched(path)
+        absent: set[str] = set()
         for index, item in enumerate(facts.imports):
             if item.level:
                 continue
             top = item.module.partition(".")[0]
-            places = self.find(top, path)
-            if not places or places[0] in result or top in sys.stdlib_module_names:
+            if top in absent or top in sys.stdlib_module_names:
+                continue
+            places = self._find(search, top)
+            if not places:
+                absent.add(top)
+                continue
+            if places[0] in result:
                 continue
             if self._arrives(path, item) or (
                 item.name is None

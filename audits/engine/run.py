@@ -205,6 +205,7 @@ class _Inspection:
             found_uses = uses(codebase)
         with clock.phase("moves"):
             found_moves = moves(codebase)
+        codebase.answers.close()
         return Result(
             findings=numbered(findings),
             problems=tuple(sorted([*listing.problems, *problems], key=lambda p: (p.path, p.kind, p.message))),
