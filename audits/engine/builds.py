@@ -11,6 +11,7 @@ from audits.engine.globs import translate
 _STANDS_FOR_MODULE = frozenset({"pyi", "pyx", "pxd", "so", "pyd", "c", "cc", "cpp", "rs"})
 # Generators: the tail of a module's name, and the suffix of the file that it is generated from.
 _GENERATED = (("_pb2_grpc", "proto"), ("_pb2", "proto"), ("Lexer", "g4"), ("Parser", "g4"), ("Visitor", "g4"))
+_MATTERING = _STANDS_FOR_MODULE | {suffix for _, suffix in _GENERATED}
 # Texts that say what is built.
 BUILD_FILES = frozenset({".gitignore", "pyproject.toml", "meson.build", "CMakeLists.txt"})
 
@@ -28,12 +29,19 @@ _PYPROJECT_MODULE = re.compile(
 class Builds:
     """Whether a module that isn't there as Python source may be there all the same."""
 
-    def __init__(self, paths: Iterable[str], texts: Mapping[str, str], declared: Iterable[str]) -> None:
-        """``texts`` are the contents of the ``BUILD_FILES`` by path, ``declared`` modules that setup scripts make."""
+    def __init__(
+        self,
+        paths: Iterable[str],
+        texts: Mapping[str, str],
+        declared: Iterable[str],
+        tracked: Iterable[str] = (),
+    ) -> None:
+        """``texts`` are the contents of the ``BUILD_FILES`` by path, ``declared`` modules that setup scripts make;
+        ``tracked`` are folders that hold Python files beside those among ``paths`` (no slash at the end)."""
         self._stems: set[str] = set()
         self._opaque: set[str] = set()
         self._sources: set[str] = set()
-        self._tracked: set[str] = set()
+        self._tracked = set(tracked)
         self._stubs: set[str] = set()
         self._stubbed: set[str] = set()
         for path in paths:
@@ -65,6 +73,12 @@ class Builds:
                     f.removesuffix("-stubs") for f in folder.split("/") if f.endswith("-stubs")
                 )
         self._sources.add(f"{stem}.{suffixes[-1]}")
+
+    @staticmethod
+    def cares_for(path: str) -> bool:
+        """Whether a path that is no Python source can matter here."""
+        suffixes = path[path.rfind("/") + 1 :].split(".")[1:]
+        return not suffixes or not _MATTERING.isdisjoint(suffixes)
 
     def answers_like(self, other: "Builds") -> bool:
         """Whether another answers every question in the same way."""

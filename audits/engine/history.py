@@ -338,6 +338,8 @@ class _Walk:
         paths = judged if judged is not None else self._live.findings.keys() | first.placed.keys()
         for path in paths:
             old = first.placed.get(path)
+            if old is not None and path not in renames and old.findings == self._live.findings.get(path):
+                continue  # each of them is known by its identity
             new = self._placed(path, sha, parents, renames.get(path))
             if new == old:
                 continue
@@ -433,7 +435,7 @@ class _Walk:
                 smaller, larger = sorted((sizes[old_sha], sizes[sha]))
                 if smaller < SIMILARITY * larger:
                     continue  # too little of the larger one can be in the smaller one
-                score = similarity(lines[old_sha], lines[sha])
+                score = _common(lines[old_sha], lines[sha]) / larger if larger else 1.0
                 if score >= SIMILARITY:
                     pairs.append((-score, old.rpartition("/")[2] != path.rpartition("/")[2], old, path))
         taken: set[str] = set()
@@ -457,7 +459,12 @@ def _held_by(definitions: set[str], state: _State) -> set[str]:
 def similarity(one: Counter[bytes], other: Counter[bytes]) -> float:
     """The share of bytes, in lines, that two texts have in common, of the larger one."""
     largest = max(_bytes(one), _bytes(other))
-    return _bytes(one & other) / largest if largest else 1.0
+    return _common(one, other) / largest if largest else 1.0
+
+
+def _common(one: Counter[bytes], other: Counter[bytes]) -> int:
+    """The bytes, in lines, that two texts have in common."""
+    return sum(len(line) * min(one[line], other[line]) for line in one.keys() & other.keys())
 
 
 def _bytes(lines: Counter[bytes]) -> int:

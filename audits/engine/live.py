@@ -27,8 +27,6 @@ from audits.engine.rules import Rule
 from audits.engine.targets import ClassTarget, ModuleTarget, Target
 
 _ROOT_FILES = PROJECT_FILES | {"conftest.py", "manage.py", "setup.py"}
-# Suffixes of files that stand for modules or that modules are generated from; see ``builds``.
-_BUILT_SUFFIXES = frozenset({"pyi", "pyx", "pxd", "so", "pyd", "c", "cc", "cpp", "rs", "proto", "g4"})
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -70,6 +68,9 @@ class _LiveModules(Modules):
         self._with_python: set[str] = set()
         self._package_files: Counter[str] = Counter()
         self._python_files: Counter[str] = Counter()
+        # What the builds are read from: folders with Python source of their own, and other paths that matter.
+        self._source_files: Counter[str] = Counter()
+        self._other_files: set[str] = set()
         self._root_files: set[str] = set()
         self._roots = Roots(policy.source_roots, (), {}, {}, set(), set())
         self._naming: list[str] = sorted(self._roots.stated, key=len, reverse=True)
@@ -159,9 +160,13 @@ class _LiveModules(Modules):
             if built != self._building.get(path, ()):
                 is_new = True
                 self._building[path] = built
-        for path in (*change.added, *change.removed):
-            suffixes = _name(path).split(".")[1:]
-            is_new |= not suffixes or not _BUILT_SUFFIXES.isdisjoint(suffixes)
+        for paths, step in ((change.added, 1), (change.removed, -1)):
+            for path in paths:
+                if path.endswith(".py"):
+                    self._turns(self._source_files, path.rpartition("/")[0], step)
+                if Builds.cares_for(path):
+                    is_new = True
+                    (self._other_files.add if step > 0 else self._other_files.discard)(path)
         # Folders of tracked files matter where git ignores something.
         is_new |= bool(self._builds.ignores) and any(
             path.endswith(".py") and self._builds.may_ignore(path) for path in change.added | change.removed
@@ -169,7 +174,8 @@ class _LiveModules(Modules):
         if is_new:
             declared = (name for names in self._building.values() for name in names)
             before = self._builds
-            self._builds = Builds(self.paths, self.texts, declared)
+            folders = (folder for folder, count in self._source_files.items() if count)
+            self._builds = Builds(self._other_files, self.texts, declared, folders)
             if not self._builds.answers_like(before):
                 reach.keys.add("builds")
 
