@@ -31,6 +31,9 @@ class ApiToken(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     used_at = models.DateTimeField(null=True, blank=True)
 
+    # of the permissions that scopes ask for, those that the user has everywhere; where the token came with a request
+    permitted: frozenset[str] | None = None
+
     class Meta:
         ordering = ["-id"]
 

@@ -11,15 +11,17 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audits import auditing, ingesting, remediation, waiving
-from audits.models import Audit, Covers, Repository, TestRun
+from audits.models import Audit, Covers, Repository, Role, TestRun
 from audits.models.waiver import today
 from audits.remediation import Subject
 from ids.models import IDType, IssuedID
-from ssot_dash import tokens
+from ssot_dash import roles, tokens
 from ssot_dash.api import api
 from ssot_dash.models import ApiToken
 from tests.audits.remedy import AFTER, BEFORE, SUBJECT, Remedy, tell
@@ -402,3 +404,32 @@ def test_everybody_can_change_their_password(db: None, tmp_path: Path) -> None:
     assert client.post("/password/", values).status_code == 302
     user.refresh_from_db()
     assert user.check_password("staple-horse-7-tide")
+
+
+def test_a_token_is_asked_about_in_one_statement_and_may_what_its_user_may_now(db: None) -> None:
+    user = User.objects.create_user("plain")
+    token, secret = tokens.create(user, "x", ALL)
+    tokens.find(secret)
+
+    def allowed() -> set[str]:
+        with CaptureQueriesContext(connection) as queries:
+            found = tokens.find(secret)
+            assert found is not None
+            scopes = {scope for scope in ALL if tokens.may(found, scope)}
+        assert len(queries) == 1
+        fresh = User.objects.get(pk=user.pk)
+        needed = {scope: permission for scope, (_, permission) in tokens.SCOPES.items()}
+        assert scopes == {scope for scope in ALL if not needed[scope] or fresh.has_perm(needed[scope])}
+        return scopes
+
+    nothing = allowed()
+    for name in ("viewer", "editor", "admin"):
+        roles.ensure()
+        roles.give(user, Role(name))
+        assert allowed() >= nothing
+    assert "ids:write" in allowed()
+    roles.give(user, None)
+    assert allowed() == nothing
+    User.objects.filter(pk=user.pk).update(is_superuser=True)
+    assert allowed() == set(ALL)
+    assert ApiToken.objects.get(pk=token.pk).used_at is not None
