@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import permission_required
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
@@ -14,7 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 from audits import access
 from audits.models import Audit, State
 from audits.models.audit import IN_FLIGHT
-from ssot_dash import health
+from ssot_dash import health, retention
 from ssot_dash.models import Heartbeat
 
 FAILED_SHOWN: Final = 20
@@ -69,4 +70,11 @@ def operations(request: HttpRequest) -> HttpResponse:
     }
     if request.headers.get("HX-Target") == "operations-live":
         return render(request, "operations.html#operations-live", context)
-    return render(request, "operations.html", context | {"tables": storage()})
+    days = _days(request.GET.get("days", ""))
+    kept = retention.preview(timezone.now(), days)
+    return render(request, "operations.html", context | {"tables": storage(), "kept": kept, "days": days})
+
+
+def _days(text: str) -> int | None:
+    """For how many days somebody asks; None for none or nonsense."""
+    return int(text) if text.isascii() and text.isdecimal() and 0 < len(text) <= 5 and int(text) else None

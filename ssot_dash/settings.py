@@ -287,6 +287,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1800.0,
         "options": {"expires": 1800},
     },
+    "purge-old": {
+        "task": "ssot_dash.tasks.purge_old",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
 }
 
 # --- Audits: every limit of the ledger and of fetching -------------------------------------------------------------
@@ -324,6 +329,10 @@ SSOT_METRICS_FLUSH_SECONDS = env_int("SSOT_METRICS_FLUSH_SECONDS", 1)  # 0: only
 SSOT_METRICS_MINUTE_DAYS = env_int("SSOT_METRICS_MINUTE_DAYS", 1)
 SSOT_METRICS_HOUR_DAYS = env_int("SSOT_METRICS_HOUR_DAYS", 31)
 SSOT_METRICS_DAY_DAYS = env_int("SSOT_METRICS_DAY_DAYS", 1100)
+
+# --- What is deleted once it is old, in days; 0 keeps it for ever ---------------------------------------------------
+SSOT_KEEP_REPORT_DAYS = env_int("SSOT_KEEP_REPORT_DAYS", 0)  # test reports as received; their results stay
+SSOT_KEEP_DELIVERY_DAYS = env_int("SSOT_KEEP_DELIVERY_DAYS", 90)  # notices that were delivered or given up
 
 LOGGING = {
     "version": 1,

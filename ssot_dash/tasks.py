@@ -9,14 +9,15 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from celery import current_app
+from celery import current_app, shared_task
 from celery.signals import after_task_publish, beat_init, worker_ready, worker_shutdown
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.dispatch import receiver
+from django.utils import timezone
 
 from audits import turns
-from ssot_dash import heartbeats, logs
+from ssot_dash import heartbeats, logs, retention
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,14 @@ TICK = "audits.tasks.dispatch_due"
 WORKER_SECONDS = 10.0
 
 _ended = threading.Event()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def purge_old() -> None:
+    """Delete what is older than its setting says."""
+    for setting, rows in retention.purge(timezone.now()).items():
+        if rows:
+            logger.info("%s: %s rows were older and are deleted", setting, rows)
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]

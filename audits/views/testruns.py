@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
-from django.db.models import Count
-from django.http import HttpResponse
+from django.db.models import Count, Exists, OuterRef
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from audits import access, comparisons, ingesting, tasks
 from audits.comparisons import Compared
 from audits.forms import UploadForm
-from audits.models import Repository, Test, TestResult, TestRun
+from audits.models import Repository, Test, TestReport, TestResult, TestRun
 from audits.testruns import Change, Outcome
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 
@@ -107,7 +107,8 @@ class OutcomeOption:
 
 @require_GET
 def run_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
-    rows = TestRun.objects.select_related("repository", "received_from")
+    has_report = Exists(TestReport.objects.filter(run=OuterRef("pk")))
+    rows = TestRun.objects.select_related("repository", "received_from").annotate(has_report=has_report)
     run = access.get_of_visible(request, rows, pk=pk)
     outcome = request.GET.get("outcome", "")
     words = wanted_text(request.GET.get("q"))
@@ -153,6 +154,8 @@ def run_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
 def run_report(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     """The report as it was received. Offered as a download: it is text that somebody else wrote."""
     run = access.get_of_visible(request, TestRun.objects.select_related("repository", "report"), pk=pk)
+    if not hasattr(run, "report"):
+        raise Http404("The report was deleted after SSOT_KEEP_REPORT_DAYS")
     response = HttpResponse(zlib.decompress(bytes(run.report.data)), content_type="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="test-run-{run.pk}.txt"'
     response.headers["X-Content-Type-Options"] = "nosniff"
