@@ -329,6 +329,14 @@ SSOT_METRICS_FLUSH_SECONDS = env_int("SSOT_METRICS_FLUSH_SECONDS", 1)  # 0: only
 SSOT_METRICS_MINUTE_DAYS = env_int("SSOT_METRICS_MINUTE_DAYS", 1)
 SSOT_METRICS_HOUR_DAYS = env_int("SSOT_METRICS_HOUR_DAYS", 31)
 SSOT_METRICS_DAY_DAYS = env_int("SSOT_METRICS_DAY_DAYS", 1100)
+# Hours between two purges of the records of IDs whose type's retention is over. 0: nothing is deleted by itself.
+SSOT_PURGE_HOURS = env_int("SSOT_PURGE_HOURS", 0)
+if SSOT_PURGE_HOURS > 0:
+    CELERY_BEAT_SCHEDULE["purge-ids"] = {
+        "task": "ids.tasks.purge_ids",
+        "schedule": SSOT_PURGE_HOURS * 3600.0,
+        "options": {"expires": 3600},
+    }
 
 # --- What is deleted once it is old, in days; 0 keeps it for ever ---------------------------------------------------
 SSOT_KEEP_REPORT_DAYS = env_int("SSOT_KEEP_REPORT_DAYS", 0)  # test reports as received; their results stay
