@@ -78,20 +78,10 @@ VERDICTS: Final = {
 
 
 def read_one(text: str) -> Reading:
-    """The reading of one text, with its relations, and whether it is out of a client's block."""
+    """The reading of one text, with its relations."""
     (reading,) = read_all([text])
     if reading.issued is not None:
         return replace(reading, parents=_parents(reading.issued), children=_children(reading.issued))
-    found = reading.identifier
-    if (
-        isinstance(found, formats.StructuredId)
-        and reading.id_type is not None
-        and lookups.leased_state(text, reading.id_type.pk) == "leased"
-    ):
-        words = (
-            "It is out of a block of counters that a client leased; the client has not reported its use yet."
-        )
-        return replace(reading, verdict="leased", reason=words)
     return reading
 
 
@@ -110,7 +100,7 @@ def _children(record: IssuedID) -> tuple[str, ...]:
 
 
 def read_all(texts: Sequence[str]) -> list[Reading]:
-    """A reading of each text, in their order; four queries, however many there are."""
+    """A reading of each text, in their order; five queries, however many there are."""
     records = {row.id: row for row in _records(texts)}
     parsed = {text: _parsed(text) for text in texts}
     values = {found.type for found in parsed.values() if isinstance(found, _PARSED) and found.type}
@@ -120,7 +110,29 @@ def read_all(texts: Sequence[str]) -> list[Reading]:
     known: Iterable[str] = ()
     if any(value not in types for value in values):
         known = IDType.objects.values_list("value", flat=True)
-    return [_reading(text, parsed[text], records.get(text), types, legacy, known, today) for text in texts]
+    readings = [
+        _reading(text, parsed[text], records.get(text), types, legacy, known, today) for text in texts
+    ]
+    return _with_leased(readings)
+
+
+def _with_leased(readings: Sequence[Reading]) -> list[Reading]:
+    """The same, where those of clients' blocks are said to be that."""
+    asked = {
+        found: reading.id_type
+        for reading in readings
+        if isinstance(found := reading.identifier, formats.StructuredId)
+        and reading.issued is None
+        and reading.id_type is not None
+    }
+    out_of_leases = lookups.leased(asked, {kind.value: kind.pk for kind in asked.values()})
+    words = "It is out of a block of counters that a client leased; the client has not reported its use yet."
+    return [
+        replace(reading, verdict="leased", reason=words)
+        if reading.issued is None and reading.identifier in out_of_leases
+        else reading
+        for reading in readings
+    ]
 
 
 _PARSED: Final = (

@@ -12,9 +12,9 @@ import os
 import secrets
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from django.db import (
@@ -105,10 +105,36 @@ def lease(kind: KnownType, size: int, issuer: str = "") -> client.Block:
     )
 
 
-def lease_of(kind_pk: int, counter: int) -> IDLease | None:
-    """The lease of a client that a counter lies in, if it lies in one."""
-    found = IDLease.objects.filter(type_id=kind_pk, start__lte=counter).order_by("-start").first()
-    return found if found is not None and counter < found.start + found.size else None
+class LeasedCounter(NamedTuple):
+    """A counter that lies in a client's lease, and what of that lease tells whether an ID of it is genuine."""
+
+    type_id: int
+    counter: int
+    start: int
+    used: int
+    seed: bytes
+
+
+def leases_of(counters: Collection[tuple[int, int]]) -> list[LeasedCounter]:
+    """Those of the counters, as (primary key of the type, counter), that lie in clients' leases; in one query."""
+    if not counters:
+        return []
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(_LEASES_OF, [[type_id for type_id, _ in counters], [number for _, number in counters]])
+        return [
+            LeasedCounter(type_id, counter, start, used, bytes(seed))
+            for type_id, counter, start, used, seed in cursor.fetchall()
+        ]
+
+
+_LEASES_OF = """
+SELECT wanted.type_id, wanted.counter, held.start, held.used, held.seed
+  FROM unnest(%s::bigint[], %s::bigint[]) AS wanted (type_id, counter)
+ CROSS JOIN LATERAL (
+       SELECT start, size, used, seed FROM ids_idlease
+        WHERE type_id = wanted.type_id AND start <= wanted.counter ORDER BY start DESC LIMIT 1) AS held
+ WHERE wanted.counter < held.start + held.size
+"""
 
 
 def locked(identifier: str, issuer: str = "") -> IDLease:

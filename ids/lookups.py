@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -125,7 +125,8 @@ def validate_many(texts: Sequence[str], type_value: str | None = None) -> list[V
     for pk, name, format_name in IDType.objects.values_list("pk", "value", "format"):
         types[name], written[name] = pk, format_name
     shapes = legacy.Shapes()
-    found = [_validated(text, type_value, rows, types, written, shapes) for text in texts]
+    out_of_leases = _leased_texts([text for text in texts if _may_be_known(text) and text not in rows], types)
+    found = [_validated(text, type_value, rows, types, written, shapes, out_of_leases) for text in texts]
     shapes.count()
     for value, number in Counter(answer.type for answer in found).items():
         metrics.count(Kind.VALIDATED, types.get(value) if value else None, number)
@@ -303,6 +304,7 @@ def _validated(
     types: dict[str, int],
     written: dict[str, str],
     shapes: legacy.Shapes,
+    out_of_leases: Collection[str],
 ) -> Validation:
     row = rows.get(text) if isinstance(text, str) else None
     # what has a record stays valid, whatever format its type has by now
@@ -310,8 +312,8 @@ def _validated(
     if row is not None:
         value = row.type.value
     state = str(row.state) if row is not None else "unknown"
-    if row is None and is_format.holds and format_name == formats.STRUCTURED and value in types:
-        state = leased_state(text, types[value])
+    if row is None and is_format.holds and format_name == formats.STRUCTURED and text in out_of_leases:
+        state = "leased"
     return Validation(
         id=text if isinstance(text, str) else "",
         type=value,
@@ -395,19 +397,40 @@ def _issued_answer(state: str, row: IssuedID | None) -> Answer:
     return Answer(False, "The registry has no record of it.")
 
 
-def leased_state(text: str, type_id: int) -> str:
-    """``leased`` for an ID of a client's block whose random part is the right one, else ``unknown``."""
-    parts = formats.parse(text)
-    assert isinstance(parts, formats.StructuredId)
-    lease = leasing.lease_of(type_id, parts.counter)
-    if lease is None or parts.counter < lease.start + lease.used:
-        return "unknown"  # what was reported has a record, or had one
-    place = 8 * (parts.counter - lease.start)
-    return (
-        "leased"
-        if client.random_parts(bytes(lease.seed), lease.size)[place : place + 8] == parts.random
-        else "unknown"
-    )
+def leased(found: Iterable[formats.StructuredId], types: Mapping[str, int]) -> set[formats.StructuredId]:
+    """Those IDs that are of clients' blocks, not reported yet, with the right random part; in one query.
+
+    ``types`` are the primary keys of the types by their values.
+    """
+    wanted: dict[tuple[int, int], list[formats.StructuredId]] = {}
+    for parts in found:
+        if parts.type in types:
+            wanted.setdefault((types[parts.type], parts.counter), []).append(parts)
+    # what was reported has a record, or had one
+    held = [row for row in leasing.leases_of(wanted) if row.counter >= row.start + row.used]
+    sizes: dict[bytes, int] = {}
+    for row in held:
+        sizes[row.seed] = max(sizes.get(row.seed, 0), row.counter - row.start + 1)
+    randoms = {seed: client.random_parts(seed, size) for seed, size in sizes.items()}
+    return {
+        parts
+        for row in held
+        for parts in wanted[row.type_id, row.counter]
+        if randoms[row.seed][8 * (row.counter - row.start) :][:8] == parts.random
+    }
+
+
+def _leased_texts(texts: Iterable[str], types: Mapping[str, int]) -> set[str]:
+    found: dict[str, formats.StructuredId] = {}
+    for text in texts:
+        try:
+            parts = formats.parse(text)
+        except formats.FormatError:
+            continue
+        if isinstance(parts, formats.StructuredId):
+            found[text] = parts
+    genuine = leased(found.values(), types)
+    return {text for text, parts in found.items() if parts in genuine}
 
 
 # --- parts in words ---------------------------------------------------------------------------------------------------
