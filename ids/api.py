@@ -122,15 +122,21 @@ class FromUuidIn(Schema):
     owner: Text = ""
 
 
-class IssuedOut(Schema):
+class WarnedOut(Schema):
+    """``warning`` is there when the type is deprecated: its IDs are issued still, and will be refused some day."""
+
+    warning: str | None = None
+
+
+class IssuedOut(WarnedOut):
     id: str
 
 
-class IdsOut(Schema):
+class IdsOut(WarnedOut):
     ids: list[str]
 
 
-class RelatedOut(Schema):
+class RelatedOut(WarnedOut):
     thread: str
     run: str
     request: str
@@ -271,7 +277,7 @@ def _issuer(request: HttpRequest) -> str:
 def _once(request: HttpRequest, key: str | None, body: Schema, work: Callable[[], Schema]) -> HttpResponse:
     """The answer of ``work`` with status 201, once for each key."""
     sent = f"{request.path}\n{body.model_dump_json()}".encode() if key is not None else b""
-    answer = idempotency.once(_issuer(request), key, sent, lambda: work().model_dump_json())
+    answer = idempotency.once(_issuer(request), key, sent, lambda: work().model_dump_json(exclude_none=True))
     return HttpResponse(answer, content_type="application/json; charset=utf-8", status=201)
 
 
@@ -320,7 +326,8 @@ def generate(request: HttpRequest, body: GenerateIn, idempotency_key: Key) -> Ht
                 owner=body.owner,
                 issuer=_issuer(request),
                 parent=body.parent,
-            )
+            ),
+            warning=minting.warning_of(body.type),
         ),
     )
 
@@ -341,7 +348,8 @@ def generate_many(request: HttpRequest, body: GenerateManyIn, idempotency_key: K
                 owner=body.owner,
                 issuer=_issuer(request),
                 parent=body.parent,
-            )
+            ),
+            warning=minting.warning_of(body.type),
         ),
     )
 
@@ -356,7 +364,8 @@ def generate_related(request: HttpRequest, body: RelatedIn, idempotency_key: Key
         lambda: RelatedOut(
             **minting.generate_related(
                 body.context, owner=body.owner, issuer=_issuer(request), thread=body.thread
-            )._asdict()
+            )._asdict(),
+            warning=minting.warning_of(*minting.RelatedIDs._fields),
         ),
     )
 
@@ -398,18 +407,15 @@ def register_many(request: HttpRequest, body: RegisterManyIn, idempotency_key: K
 
 
 @router.post("/from-uuids", response={201: IdsOut}, openapi_extra=WRITE)
-def from_uuids(request: HttpRequest, body: FromUuidIn) -> HttpResponse:
-    """The IDs that mean the same as these UUIDs, at most 100: found, or made at the first time."""
-    leasing.check_count(len(body.uuids), lookups.MOST_EXPLAINED, "number of UUIDs")
+def from_uuids(request: HttpRequest, body: FromUuidIn, idempotency_key: Key) -> HttpResponse:
+    """The IDs that mean the same as these UUIDs, at most 10,000: found, or made at the first time; all or none."""
     return _once(
         request,
-        None,
+        idempotency_key,
         body,
         lambda: IdsOut(
-            ids=[
-                conversion.from_uuid(text, body.type, owner=body.owner, issuer=_issuer(request))
-                for text in body.uuids
-            ]
+            ids=conversion.from_uuids(body.uuids, body.type, owner=body.owner, issuer=_issuer(request)),
+            warning=minting.warning_of(body.type),
         ),
     )
 

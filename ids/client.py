@@ -120,6 +120,7 @@ class HttpSource:
         self._url = url.rstrip("/")
         self._token = token
         self._timeout = timeout
+        self._warned: set[str] = set()
 
     def call(self, method: str, path: str, body: object = None, **headers: str) -> Any:
         """One request. Raises Refused for an answer that says no, Unavailable when there is none."""
@@ -141,7 +142,16 @@ class HttpSource:
                 raise _refusal(error.code, error.read()) from error
         except (OSError, ValueError) as error:  # no route, timeout, reset; an answer that is no HTTP
             raise Unavailable(f"{self._url} can't be reached: {error}") from error
-        return json.loads(text) if text else None
+        said = json.loads(text) if text else None
+        if isinstance(said, dict) and said.get("warning"):
+            self._warn(str(said["warning"]))
+        return said
+
+    def _warn(self, words: str) -> None:
+        """Once for each type, however often the site says it."""
+        if words not in self._warned:
+            self._warned.add(words)
+            warnings.warn(words, DeprecationWarning, stacklevel=3)
 
     def lease(self, type_value: str, size: int) -> Block:
         answer = self.call("POST", "/leases", {"type": type_value, "size": size})
@@ -396,6 +406,7 @@ class _Pool:
         self._since = 0.0
         self._failed: tuple[float, ClientError] | None = None
         self._stopped = False
+        self._is_warned = False
 
     def refilled(self) -> str:
         """The next ID, where ``ready`` was found empty."""
@@ -507,7 +518,8 @@ class _Pool:
         if now - self._since < BUSY_SECONDS:
             self._size = min(2 * self._size, self._largest)
         self._since = now
-        if block.deprecated:
+        if block.deprecated and not self._is_warned:
+            self._is_warned = True
             warnings.warn(f'The ID type "{block.type}" is deprecated.', DeprecationWarning, stacklevel=5)
 
     def _obtain(self, *, ahead: bool = False) -> None:

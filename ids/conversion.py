@@ -6,12 +6,13 @@ as the original did. The first conversion makes the other one, all later ones fi
 """
 
 import uuid
+from collections.abc import Mapping, Sequence
 
 from django.db import connection, transaction
 
-from ids import formats, lookups, minting
-from ids.models import UUIDAlias
-from ids.refusals import InvalidID
+from ids import formats, leasing, lookups, minting, records
+from ids.models import IssuedID, UUIDAlias
+from ids.refusals import InvalidID, MintingError, NotIssued
 
 
 def to_uuid(text: str) -> uuid.UUID:
@@ -42,32 +43,59 @@ def from_uuid(value: str | uuid.UUID, type_value: str, *, owner: str = "", issue
     Any UUID will do, of whatever version. Raises InvalidID for text that is none, or when it means an ID of another
     type, and what ``minting.generate`` raises.
     """
-    number = _uuid(value)
-    found = _found(number, type_value)
-    if found is not None:
-        return found
-    with transaction.atomic():
-        text = minting.generate(type_value, owner=owner, issuer=issuer)
-        with connection.cursor() as cursor:
-            cursor.execute(_ADD, [number, text])
-            if cursor.rowcount == 1:
-                return text
-        transaction.set_rollback(True)  # somebody else was faster: theirs counts, and ours was never issued
-    found = _found(number, type_value)
-    assert found is not None
+    try:
+        return from_uuids([value], type_value, owner=owner, issuer=issuer)[0]
+    except MintingError as error:
+        raise error.alone() from None
+
+
+def from_uuids(
+    values: Sequence[str | uuid.UUID], type_value: str, *, owner: str = "", issuer: str = ""
+) -> list[str]:
+    """The same of many, at most 10,000, in their order: all in one transaction, or none. The error names the row."""
+    leasing.check_count(len(values), records.LARGEST_BATCH, "number of UUIDs")
+    places: dict[uuid.UUID, int] = {}
+    numbers = []
+    for place, value in enumerate(values):
+        try:
+            number = _uuid(value)
+        except MintingError as error:
+            raise error.at(place) from error
+        places.setdefault(number, place)
+        numbers.append(number)
+    while True:
+        known = _known(places, type_value)
+        # in the order of their numbers, so that two calls wait for one another and never in a circle
+        missing = sorted(number for number in places if number not in known)
+        if missing:
+            with transaction.atomic():
+                texts = minting.generate_many(type_value, len(missing), owner=owner, issuer=issuer)
+                with connection.cursor() as cursor:
+                    cursor.execute(_ADD_MANY, [missing, texts])
+                    is_ours = cursor.rowcount == len(missing)
+                if (
+                    not is_ours
+                ):  # somebody else was faster with one: theirs counts, and ours were never issued
+                    transaction.set_rollback(True)
+            if not is_ours:
+                continue
+            known.update(zip(missing, texts, strict=True))
+        return [known[number] for number in numbers]
+
+
+def _known(places: Mapping[uuid.UUID, int], type_value: str) -> dict[uuid.UUID, str]:
+    """The IDs that some of the UUIDs mean already."""
+    found = dict(UUIDAlias.objects.filter(pk__in=places).values_list("uuid", "identifier"))
+    types = dict(IssuedID.objects.filter(pk__in=found.values()).values_list("id", "type__value"))
+    for number in sorted(found, key=places.__getitem__):
+        text = found[number]
+        if text not in types:
+            raise NotIssued(f"The registry has no ID {formats.shown(text)}.").at(places[number])
+        if types[text] != type_value:
+            raise InvalidID(
+                f'{number} means an ID of the type "{types[text]}", not of {formats.shown(type_value)}.'
+            ).at(places[number])
     return found
-
-
-def _found(number: uuid.UUID, type_value: str) -> str | None:
-    known = UUIDAlias.objects.filter(pk=number).first()
-    if known is None:
-        return None
-    row = lookups.look_up(known.identifier)
-    if row.type.value != type_value:
-        raise InvalidID(
-            f'{number} means an ID of the type "{row.type.value}", not of {formats.shown(type_value)}.'
-        )
-    return known.identifier
 
 
 def _uuid(value: str | uuid.UUID) -> uuid.UUID:
@@ -83,4 +111,9 @@ def _uuid(value: str | uuid.UUID) -> uuid.UUID:
 
 _ADD = """
 INSERT INTO ids_uuidalias (uuid, identifier, made_at) VALUES (%s, %s, statement_timestamp()) ON CONFLICT DO NOTHING
+"""
+_ADD_MANY = """
+INSERT INTO ids_uuidalias (uuid, identifier, made_at)
+SELECT number, text, statement_timestamp() FROM unnest(%s::uuid[], %s::text[]) AS new (number, text)
+ON CONFLICT DO NOTHING
 """

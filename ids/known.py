@@ -76,11 +76,14 @@ def usable(kind: KnownType, stacklevel: int = 3) -> KnownType:
         kind = _looked_up(kind.value)  # perhaps it was brought back
     if kind.status == IDType.Status.RETIRED:
         raise RetiredType(f'The ID type "{kind.value}" is retired: no more IDs of it are issued.')
-    if kind.status == IDType.Status.DEPRECATED:
-        warnings.warn(
-            f'The ID type "{kind.value}" is deprecated.', DeprecatedTypeWarning, stacklevel=stacklevel
-        )
+    if (warning := warning_of(kind)) is not None:
+        warnings.warn(warning, DeprecatedTypeWarning, stacklevel=stacklevel)
     return kind
+
+
+def warning_of(kind: KnownType) -> str | None:
+    """What whoever issues IDs of the type is told: that it is deprecated."""
+    return f'The ID type "{kind.value}" is deprecated.' if kind.status == IDType.Status.DEPRECATED else None
 
 
 def check_prefix(kind: KnownType, prefix: str | None) -> None:

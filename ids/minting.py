@@ -87,6 +87,7 @@ __all__ = [
     "release_many",
     "release_owner",
     "repair",
+    "warning_of",
 ]
 
 
@@ -187,6 +188,12 @@ def generate_related(
         run = generate("run", context=context, owner=owner, issuer=issuer, parent=thread)
         request = generate("request", context=context, owner=owner, issuer=issuer, parent=run)
     return RelatedIDs(thread, run, request)
+
+
+def warning_of(*type_values: str) -> str | None:
+    """What is said beside IDs of these types that were issued just now: which are deprecated, if any."""
+    found = [words for value in type_values if (words := known.warning_of(known.named(value))) is not None]
+    return " ".join(found) or None
 
 
 def _count_deprecated(kind: KnownType, number: int) -> None:

@@ -1,15 +1,19 @@
 """The service over HTTP: everything once, keys that make a request safe to repeat, and bad input."""
 
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from ids import formats, lookups
+from ids import client, formats, known, leasing, lookups
 from ids.models import IDLease, IDTally, IDType, IssuedID
+from ids.refusals import DeprecatedTypeWarning
 from ssot_dash import tokens
 from tests.ids.conftest import seed_canonical_types
 
@@ -251,3 +255,44 @@ def test_a_token_that_ended_or_was_made_for_reading_issues_nothing(ada: User) ->
             )
             assert answer.status_code == status
     assert not IssuedID.objects.exists()
+
+
+def test_a_deprecated_type_is_told_beside_its_ids(call: Call) -> None:
+    assert "warning" not in call("generate", {"type": "run"}, 201)
+    IDType.objects.filter(value="run").update(status=IDType.Status.DEPRECATED)
+    known.forget()
+    for path, body in (
+        ("generate", {"type": "run"}),
+        ("generate-many", {"type": "run", "count": 2}),
+        ("related", {}),
+        ("from-uuids", {"uuids": [str(uuid.uuid4())], "type": "run"}),
+    ):
+        with pytest.warns(DeprecatedTypeWarning):
+            assert call(path, body, 201)["warning"] == 'The ID type "run" is deprecated.'
+
+
+def test_uuids_become_ids_all_or_none(call: Call) -> None:
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    body = {"uuids": [second, first, second], "type": "run"}
+    made = call("from-uuids", body, 201, **{"Idempotency-Key": "k"})["ids"]
+    assert made[0] == made[2] != made[1] and IssuedID.objects.count() == 2
+    assert call("from-uuids", body, 201, **{"Idempotency-Key": "k"})["ids"] == made
+    assert call("from-uuids", body, 201)["ids"] == made
+    for wrong in ("nope", first):  # that one is a run
+        refused = call("from-uuids", {"uuids": [str(uuid.uuid4()), wrong], "type": "user"}, 422)
+        assert (refused["code"], refused["row"]) == ("invalid-id", 1)
+    assert call("from-uuids", {"uuids": [first] * 10_001, "type": "run"}, 422)["limit"] == 10_000
+    assert IssuedID.objects.count() == 2
+
+
+def test_how_many_questions_the_database_is_asked_does_not_grow_with_a_list(call: Call) -> None:
+    block = leasing.lease(known.named("run"), 50)
+    randoms = client.random_parts(block.seed, 50)
+    texts = [f"run_{block.start + n}_{randoms[8 * n : 8 * n + 8]}" for n in range(50)]
+    asked = []
+    for number in (1, 50):
+        with CaptureQueriesContext(connection) as queries:
+            found = call("validate", {"ids": [*texts[:number], f"run_{block.start}_00000000"]})
+        asked.append(len(queries))
+        assert [row["state"] for row in found] == ["leased"] * number + ["unknown"]
+    assert asked[1] <= asked[0]  # the first one notes that the token was used

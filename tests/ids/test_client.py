@@ -2,8 +2,10 @@
 
 import os
 import threading
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 
 from ids import formats, lookups
-from ids.client import Block, Client, ClientError, Refused, Report, Unavailable, random_parts
+from ids.client import Block, Client, ClientError, HttpSource, Refused, Report, Unavailable, random_parts
 from ids.models import IDType, IssuedID
 from ssot_dash import tokens
 
@@ -155,3 +157,28 @@ def test_a_site_that_says_no_is_quoted(secret: str, live_server: Any) -> None:
         Client("http://127.0.0.1:9", secret, timeout=1).generate("run")
     with pytest.raises(ValueError, match="http"):
         Client("file:///etc/passwd", secret)
+
+
+def test_a_deprecated_type_warns_once(blocks: Blocks) -> None:
+    lease = blocks.lease
+    blocks.lease = lambda *asked: replace(lease(*asked), deprecated=True)  # type: ignore[method-assign]
+    client = Client(source=blocks, first_block=2)
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        for _ in range(20):
+            client.generate("run")
+    assert len(blocks.leased) > 2
+    assert [str(one.message) for one in caught] == ['The ID type "run" is deprecated.']
+
+
+def test_what_the_site_says_of_a_deprecated_type_is_passed_on_once(
+    live_server: Any, transactional_db: None
+) -> None:
+    IDType.objects.create(value="old", description="Old.", status="deprecated")
+    user = User.objects.create_superuser("ada")
+    source = HttpSource(live_server.url, tokens.create(user, "x", ["ids:write"])[1])
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        for _ in range(3):
+            assert source.call("POST", "/ids/generate", {"type": "old"})["id"]
+    # the server of this test warns in its threads besides
+    here = [str(one.message) for one in caught if one.filename == __file__]
+    assert here == ['The ID type "old" is deprecated.']
