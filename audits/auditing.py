@@ -466,16 +466,18 @@ def _follow(
     _check_direction(audit, git, commit)
     known = histories.known(audit.repository, audit.policy_digest, audit.engine_version)
     extends = known is not None and git.is_ancestor(known.head_sha, commit.sha)
+    store = PostgresFactsStore()
     with _timed(timings, "audit"):
         changes = list(
             follow_commits(
                 git,
                 commit,
                 policy,
-                PostgresFactsStore(),
+                store,
                 since=[known.head_sha] if known is not None and extends else [],
                 workers=os.cpu_count() or 1,
                 registry=registry,
+                results=store,
                 progress=pulse.show,
             )
         )

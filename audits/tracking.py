@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from audits import recording, trackers
 from audits.engine.git import Commit, Entry, GitRepository
-from audits.engine.history import SIMILARITY, similarity
+from audits.engine.renames import SIMILARITY, similarity
 from audits.models import Claim, Repository, Tracker, TrackerScan, TrackerVersion
 from audits.trackers import Statement, TrackerError
 

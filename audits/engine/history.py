@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import attrgetter
 
 import msgspec
 import xxhash
@@ -24,20 +25,21 @@ from audits.engine.collector import no_collector
 from audits.engine.facts import Facts, decode
 from audits.engine.findings import Finding, Progress
 from audits.engine.git import Changes, Commit, Entry, GitRepository
-from audits.engine.listing import FactsStore, is_safe, is_text, read_text
+from audits.engine.listing import FactsStore, ResultStore, is_safe, is_text, read_text
 from audits.engine.live import LiveAudit, TreeChange
 from audits.engine.parsing import ParsePool
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
+from audits.engine.renames import renamed
+from audits.engine.results import Result, key_of, recalled
 from audits.engine.rules import RULES, Rule
 
 UNPARSEABLE = "unparseable"
-# A renamed file keeps its identity when this share of its lines is the same, as git has it.
-SIMILARITY = 0.5
-_MAX_PAIRS = 10_000
 _CHUNK = 2_000
 # Facts that are kept decoded beside those of the tree at hand: a change of branch may want them again.
 _MAX_DECODED = 8_000
+# Of how many commits an extended history looks for remembered results: longer ones hardly have them all.
+_MAX_REMEMBERED = 20
 
 Counts = Mapping[tuple[str, str], int]
 
@@ -98,12 +100,15 @@ def history(
     since: Sequence[str] = (),
     workers: int = 2,
     registry: Registry | None = None,
+    results: ResultStore | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Iterator[Change]:
     """What each commit up to ``head`` did, parents before children.
 
     ``since`` are commits whose history is known: it begins after them, and what stands there counts as known under
-    its present fingerprints. ``progress`` may raise to stop. Raises ``GitError`` and ``KeyError`` for an unknown rule.
+    its present fingerprints. ``results`` remembers whole audits: where all of the few commits after ``since`` were
+    audited, nothing is judged again. ``progress`` may raise to stop. Raises ``GitError`` and ``KeyError`` for an
+    unknown rule.
     """
     progress(Progress("Reading commits", 0, 0))
     commits = _in_lines(repository.log(head.sha, since))
@@ -111,6 +116,9 @@ def history(
     walk = _Walk(repository, policy, chosen, store, registry)
     inside = {commit.sha for commit in commits}
     boundary = sorted({parent for commit in commits for parent in commit.parents} - inside)
+    stations = [*boundary, *(commit.sha for commit in commits)]
+    if results is not None and since and len(stations) <= _MAX_REMEMBERED:
+        walk.remember(stations, results)
     with no_collector():
         walk.plan(commits, boundary, progress)
         walk.parse(workers, progress)
@@ -154,8 +162,13 @@ class _Walk:
     ) -> None:
         self._repository = repository
         self._policy = policy
+        self._rules = rules
         self._store = store
+        self._registry = registry
         self._live = LiveAudit(policy, rules, registry)
+        # What audits found at the commits that are walked; nothing where not all of them were audited.
+        self._remembered: dict[str, Result] = {}
+        self._findings: dict[str, tuple[Finding, ...]] = self._live.findings
         self._at = ""  # the commit whose tree the live audit has
         self._sources: dict[str, str] = {}  # of that tree: Python files, and their blobs
         self._steps: dict[tuple[str, str], Changes] = {}
@@ -164,6 +177,20 @@ class _Walk:
         self._blind: set[str] = set()
         # Identities that a rename took away from where their fingerprint stands.
         self._moved: set[str] = set()
+
+    def remember(self, commits: Sequence[str], results: ResultStore) -> None:
+        """Takes what audits of all these commits found, if it is known: then nothing is judged again."""
+        names = [rule.name for rule in self._rules]
+        if UNPARSEABLE not in names:
+            return  # only that rule says which files can't be looked at
+        found: dict[str, Result] = {}
+        for sha in commits:
+            key = key_of(self._repository.tree_id(sha), self._policy, names, self._registry)
+            result = recalled(results, key, self._repository)
+            if result is None:
+                return
+            found[sha] = result
+        self._remembered = found
 
     # --- what is to be read ------------------------------------------------------------------------------------
 
@@ -196,7 +223,7 @@ class _Walk:
 
     def parse(self, workers: int, progress: Callable[[Progress], None]) -> None:
         """Parses what no facts are known of; facts go to the store, so that another attempt goes on from there."""
-        wanted = list(self._blobs)
+        wanted = list(self._blobs) if not self._remembered else []
         missing: list[str] = []
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
@@ -246,12 +273,12 @@ class _Walk:
         waiting = Counter(parent for commit in commits for parent in commit.parents)
         for sha in boundary:
             self._move(sha, leaps)
-            states[sha] = self._state(sha, [], {}, set(self._live.findings))
+            states[sha] = self._state(sha, [], {}, set(self._findings))
         for number, commit in enumerate(commits):
             progress(Progress("Following commits", number, len(commits)))
             first = commit.parents[0] if commit.parents else ""
             step = self._steps.pop((first, commit.sha))
-            renames = self._renames(step, states.get(first, _NOWHERE))
+            renames = renamed(self._repository, step, states.get(first, _NOWHERE).placed)
             came_from, was_blind = self._at, self._blind.copy()
             judged = self._move(commit.sha, leaps, step if came_from == first else None)
             parents = [states[parent] for parent in commit.parents if parent in states]
@@ -291,11 +318,28 @@ class _Walk:
                 texts[path] = (
                     read_text(self._repository, now) if now is not None and now.kind == "file" else None
                 )
+        self._at = sha
+        if self._remembered:
+            return self._recall(blobs, self._remembered[sha])
         facts = self._facts({sha for sha in blobs.values() if sha is not None})
         self._take_sources(blobs, facts)
         found = {path: facts.get(sha) if sha is not None else None for path, sha in blobs.items()}
-        self._at = sha
         return self._live.change(TreeChange(frozenset(added), frozenset(removed), found, texts))
+
+    def _recall(self, blobs: Mapping[str, str | None], result: Result) -> set[str]:
+        """Takes what an audit found here; answers the paths where that is something else than before."""
+        for path, sha in blobs.items():
+            if sha is None:
+                self._sources.pop(path, None)
+            else:
+                self._sources[path] = sha
+        unseen = {p.path for p in result.problems if p.kind.hides_findings}
+        unseen.update(finding.path for finding in result.findings if finding.rule == UNPARSEABLE)
+        self._blind = unseen & self._sources.keys()
+        before, self._findings = self._findings, {}
+        for path, found in groupby(result.findings, key=attrgetter("path")):
+            self._findings[path] = tuple(found)
+        return {p for p in before.keys() | self._findings.keys() if before.get(p) != self._findings.get(p)}
 
     def _take_sources(self, blobs: Mapping[str, str | None], facts: Mapping[str, Facts | None]) -> None:
         for path, sha in blobs.items():
@@ -335,10 +379,10 @@ class _Walk:
         placed = dict(first.placed)
         counts = Counter(first.open)
         touched = []
-        paths = judged if judged is not None else self._live.findings.keys() | first.placed.keys()
+        paths = judged if judged is not None else self._findings.keys() | first.placed.keys()
         for path in paths:
             old = first.placed.get(path)
-            if old is not None and path not in renames and old.findings == self._live.findings.get(path):
+            if old is not None and path not in renames and old.findings == self._findings.get(path):
                 continue  # each of them is known by its identity
             new = self._placed(path, sha, parents, renames.get(path))
             if new == old:
@@ -356,7 +400,7 @@ class _Walk:
     def _placed(
         self, path: str, sha: str, parents: Sequence[_State], renamed_from: str | None
     ) -> _Placed | None:
-        findings = self._live.findings.get(path, ())
+        findings = self._findings.get(path, ())
         before = [p for parent in parents for p in (parent.placed.get(path),) if p is not None]
         if renamed_from is not None and parents and (old := parents[0].placed.get(renamed_from)) is not None:
             before.append(old)
@@ -394,56 +438,6 @@ class _Walk:
         seen = {_key(f) for f in findings}
         return (*findings, *(f for f in kept if _key(f) not in seen))
 
-    def _renames(self, changes: Changes, before: _State) -> dict[str, str]:
-        """New path -> old path, for files with violations that a commit renames."""
-        lost = {
-            p: was.sha
-            for p, (was, now) in changes.items()
-            if was is not None and now is None and p in before.placed
-        }
-        new = {
-            p: now.sha
-            for p, (was, now) in changes.items()
-            if was is None and now is not None and p.endswith(".py")
-        }
-        if not lost or not new:
-            return {}
-        found: dict[str, str] = {}
-        by_sha: dict[str, list[str]] = {}
-        for path, sha in sorted(new.items()):
-            by_sha.setdefault(sha, []).append(path)
-        for old, sha in sorted(lost.items()):
-            if same := [path for path in by_sha.get(sha, ()) if path not in found]:
-                found[
-                    min(same, key=lambda path: (path.rpartition("/")[2] != old.rpartition("/")[2], path))
-                ] = old
-        lost = {path: sha for path, sha in lost.items() if path not in found.values()}
-        new = {path: sha for path, sha in new.items() if path not in found}
-        if lost and new and len(lost) * len(new) <= _MAX_PAIRS:
-            self._pair_similar(lost, new, found)
-        return found
-
-    def _pair_similar(self, lost: Mapping[str, str], new: Mapping[str, str], found: dict[str, str]) -> None:
-        lines = {
-            sha: Counter((self._repository.blob(sha) or b"").splitlines())
-            for sha in {*lost.values(), *new.values()}
-        }
-        sizes = {sha: _bytes(text) for sha, text in lines.items()}
-        pairs = []
-        for old, old_sha in lost.items():
-            for path, sha in new.items():
-                smaller, larger = sorted((sizes[old_sha], sizes[sha]))
-                if smaller < SIMILARITY * larger:
-                    continue  # too little of the larger one can be in the smaller one
-                score = _common(lines[old_sha], lines[sha]) / larger if larger else 1.0
-                if score >= SIMILARITY:
-                    pairs.append((-score, old.rpartition("/")[2] != path.rpartition("/")[2], old, path))
-        taken: set[str] = set()
-        for _, _, old, path in sorted(pairs):
-            if old not in taken and path not in found:
-                found[path] = old
-                taken.add(old)
-
 
 def _held_by(definitions: set[str], state: _State) -> set[str]:
     """The files with violations that are kept while the definition's file, one of some, can't be looked at."""
@@ -454,21 +448,6 @@ def _held_by(definitions: set[str], state: _State) -> set[str]:
         for path, placed in state.placed.items()
         if any(f.definition is not None and f.definition.path in definitions for f in placed.findings)
     }
-
-
-def similarity(one: Counter[bytes], other: Counter[bytes]) -> float:
-    """The share of bytes, in lines, that two texts have in common, of the larger one."""
-    largest = max(_bytes(one), _bytes(other))
-    return _common(one, other) / largest if largest else 1.0
-
-
-def _common(one: Counter[bytes], other: Counter[bytes]) -> int:
-    """The bytes, in lines, that two texts have in common."""
-    return sum(len(line) * min(one[line], other[line]) for line in one.keys() & other.keys())
-
-
-def _bytes(lines: Counter[bytes]) -> int:
-    return sum(len(line) * count for line, count in lines.items())
 
 
 def _key(finding: Finding) -> tuple[str, str, str, int]:

@@ -10,6 +10,8 @@ import zstandard
 
 from audits.engine.facts import FACTS_VERSION
 from audits.engine.findings import Finding, Move, Problem, ProblemKind, Use
+from audits.engine.git import GitRepository
+from audits.engine.listing import ResultStore
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
 
@@ -51,6 +53,13 @@ def decoded(data: bytes) -> Result | None:
         return _decoder.decode(zstandard.ZstdDecompressor().decompress(data))
     except (msgspec.DecodeError, zstandard.ZstdError):
         return None
+
+
+def recalled(results: ResultStore, key: str, repository: GitRepository) -> Result | None:
+    """A remembered result, unless something is here now that could not be looked at then."""
+    data = results.get_result(key)
+    found = decoded(data) if data is not None else None
+    return None if found is None or any(repository.has(sha) for sha in found.absent) else found
 
 
 def key_of(tree: str, policy: Policy, rules: Sequence[str], registry: Registry | None) -> str:

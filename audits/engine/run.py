@@ -31,7 +31,7 @@ from audits.engine.moves import moves
 from audits.engine.parsing import ParsePool
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
-from audits.engine.results import Result, decoded, encoded, key_of
+from audits.engine.results import Result, decoded, encoded, key_of, recalled
 from audits.engine.rules import RULES, Rule
 from audits.engine.uses import uses
 from audits.engine.waivers import weigh
@@ -79,7 +79,7 @@ def audit(
         with clock.phase("known"):
             tree = commit.tree if isinstance(commit, Staged) else repository.tree_id(commit.sha)
             key = key_of(tree, policy, [rule.name for rule in chosen], registry)
-            result = _known(results, key, repository)
+            result = recalled(results, key, repository)
     if result is None:
         memory = _RuleMemory(results, tree, policy) if results is not None and paths is None else None
         inspection = _Inspection(
@@ -136,13 +136,6 @@ def _day(commit: Commit | Staged) -> date:
     """The day of a commit; what is staged would be committed now."""
     moment = datetime.now(UTC) if isinstance(commit, Staged) else commit.time.astimezone(UTC)
     return moment.date()
-
-
-def _known(results: ResultStore, key: str, repository: GitRepository) -> Result | None:
-    """A remembered result, unless something is here now that could not be looked at then."""
-    data = results.get_result(key)
-    found = decoded(data) if data is not None else None
-    return None if found is None or any(repository.has(sha) for sha in found.absent) else found
 
 
 def _entries(repository: GitRepository, commit: Commit | Staged) -> Iterable[Entry]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,68 @@ def test_new_commits_extend_what_is_known(story: Story) -> None:
     assert changes[merge].open == everything[merge].open
 
 
+class Forgetful(MemoryFactsStore):
+    """A store that may not be asked for facts."""
+
+    def get_many(self, blob_shas: Sequence[str]) -> dict[str, bytes]:
+        raise AssertionError("nothing is to be judged")
+
+
+def extended(
+    story: Story, head: str, since: str, results: MemoryFactsStore | None, store: MemoryFactsStore
+) -> object:
+    """What is said of the commits after one. Hints are left out: only audits give all of them."""
+    repository = GitRepository(story.path)
+    found = history(
+        repository,
+        repository.resolve(head),
+        parse_policy(POLICY),
+        store,
+        since=[since],
+        workers=1,
+        results=results,
+    )
+    return [
+        (
+            change.commit.sha,
+            [(identity, replace(finding, hint="")) for identity, finding in change.introduced],
+            change.gone,
+            [(identity, replace(finding, hint="")) for identity, finding in change.moved],
+            change.open,
+            change.unseen,
+        )
+        for change in found
+    ]
+
+
+def test_commits_that_were_all_audited_are_not_judged_again(story: Story) -> None:
+    clean = {"kinds.py": KIND, "use.py": USE.format("RED")}
+    text = USE.format("BLUE") + "".join(f"# line {n}\n" for n in range(20))
+    trees = [
+        clean,
+        {**clean, "use.py": text, "broken.py": "class (:\n"},
+        {**clean, "moved/use.py": text, "kinds.py": "class (:\n"},
+        {**clean, "moved/use.py": text},
+    ]
+    commits: list[str] = []
+    for tree in trees:
+        commits.append(story.commit(tree, commits[-1:]))
+    repository, results = GitRepository(story.path), MemoryFactsStore()
+    for sha in commits[:-1]:
+        audit(
+            repository,
+            repository.resolve(sha),
+            parse_policy(POLICY),
+            MemoryFactsStore(),
+            workers=1,
+            results=results,
+        )
+    wanted = extended(story, commits[-2], commits[0], None, MemoryFactsStore())
+    assert extended(story, commits[-2], commits[0], results, Forgetful()) == wanted
+    with pytest.raises(AssertionError):
+        extended(story, commits[-1], commits[0], results, Forgetful())
+
+
 def test_progress_is_told_and_can_stop_it(story: Story) -> None:
     head = story.commit({"kinds.py": KIND})
     repository = GitRepository(story.path)
@@ -290,6 +353,32 @@ def test_each_commit_says_what_a_full_audit_of_it_says(
             if not came_blind:
                 assert Counter(change.open) == wanted, sha
         assert not wanted - Counter(change.open), "nothing is missed, whatever could not be looked at"
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data(), trees=st.lists(TREES, min_size=2, max_size=5))
+def test_what_audits_remember_says_the_same_as_judging_again(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, trees: list[dict[str, str]]
+) -> None:
+    story = Story(tmp_path_factory.mktemp("story") / "repository")
+    commits: list[str] = []
+    for tree in trees:
+        earlier = (
+            st.lists(st.sampled_from(commits), unique=True, min_size=1, max_size=2)
+            if commits
+            else st.just([])
+        )
+        commits.append(story.commit(tree, data.draw(earlier)))
+    repository, store = GitRepository(story.path), MemoryFactsStore()
+    for sha in commits:
+        audit(repository, repository.resolve(sha), parse_policy(POLICY), store, workers=1, results=store)
+    for since in commits[:-1]:
+        wanted = extended(story, commits[-1], since, None, store)
+        assert extended(story, commits[-1], since, store, store) == wanted
 
 
 def _has_error(tree: Mapping[str, str]) -> bool:
