@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from celery import current_app
 from django.conf import settings
@@ -46,6 +46,11 @@ class Check:
     name: str
     is_ok: bool
     words: str
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, and what becomes of the work meanwhile."""
+        return "" if self.is_ok else _REMEDIES[self.name]
 
 
 def checks() -> tuple[Check, ...]:
@@ -220,6 +225,34 @@ def queue_lengths() -> dict[str, int] | None:
         return None
     return lengths
 
+
+_REMEDIES: Final = {
+    "database": (
+        "Start PostgreSQL (DATABASE_URL says where it is expected) or free its disk. What was asked for is "
+        "kept."
+    ),
+    "broker": (
+        "Start the broker (BROKER_URL says where it is expected). What was asked for is kept and begins after "
+        "that."
+    ),
+    "beat": (
+        "Start it, and no second one: systemctl start ssot-dash-beat, or restart `manage.py up`. Schedules "
+        "catch up once."
+    ),
+    "workers": "Start one: systemctl start ssot-dash-worker, or restart `manage.py up`. What waits begins at once.",
+    "queues": (
+        "Start a worker for them (ssot-dash-worker and ssot-dash-attendant together listen to all). What "
+        "waits begins at once."
+    ),
+    "audits": (
+        "With a scheduler and a worker they are taken up again within two minutes. One that stays: stop it on "
+        "its page, and audit again."
+    ),
+    "counters": (
+        "`manage.py repair_counters --check` says more, `manage.py repair_counters` mends it. Until then none "
+        "is issued, so none twice."
+    ),
+}
 
 _BY_ROWS: dict[str, Callable[[], tuple[bool, str]]] = {
     "beat": _beat,

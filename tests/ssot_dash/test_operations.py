@@ -36,6 +36,7 @@ def test_the_page_says_what_is_wrong_and_offers_to_try_again(client: Client, bos
     heartbeats.worker_lives("celery@here", others, 2)
     text = client.get("/operations/").text
     assert "The scheduler has never sent a tick" in text
+    assert "systemctl start ssot-dash-beat" in text  # what to do about it
     assert "worker celery@here" in text and f"2 processes for {', '.join(sorted(others))}" in text
     assert f"Queue {first}" in text and text.count("no worker listens") == 1
     assert "no such branch" in text and f'action="/audits/{failed.pk}/retry/"' in text
