@@ -236,10 +236,10 @@ _REMEDIES: Final = {
         "that."
     ),
     "beat": (
-        "Start it, and no second one: systemctl start ssot-dash-beat, or restart `manage.py up`. Schedules "
+        "Start it, and no second one: systemctl start ssot-dash-beat, or restart manage.py up. Schedules "
         "catch up once."
     ),
-    "workers": "Start one: systemctl start ssot-dash-worker, or restart `manage.py up`. What waits begins at once.",
+    "workers": "Start one: systemctl start ssot-dash-worker, or restart manage.py up. What waits begins at once.",
     "queues": (
         "Start a worker for them (ssot-dash-worker and ssot-dash-attendant together listen to all). What "
         "waits begins at once."
@@ -249,7 +249,7 @@ _REMEDIES: Final = {
         "its page, and audit again."
     ),
     "counters": (
-        "`manage.py repair_counters --check` says more, `manage.py repair_counters` mends it. Until then none "
+        "manage.py repair_counters --check says more, manage.py repair_counters mends it. Until then none "
         "is issued, so none twice."
     ),
 }
