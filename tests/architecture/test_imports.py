@@ -21,6 +21,8 @@ CONTRACTS = {
 BREACHES = {
     "apps": ("ids/models.py", "import audits.models"),
     "audits": ("audits/auditing.py", "import audits.tasks"),
+    "verdicts": ("audits/verdicts/claims.py", "import audits.verdicts.closure"),
+    "reading": ("audits/verdicts/dossier.py", "import audits.models"),
     "rendering": ("audits/templatetags/audit_words.py", "import audits.tasks"),
     "engine": ("audits/engine/findings.py", "import django"),
     "engine-layers": ("audits/engine/facts.py", "import audits.engine.codebase"),
@@ -74,7 +76,7 @@ def test_seeded_breach_is_reported(tree: Path, contract: str) -> None:
     assert line.removeprefix("import ") in checked.stdout
 
 
-@pytest.mark.parametrize("package", ["audits", "audits/engine", "ids"])
+@pytest.mark.parametrize("package", ["audits", "audits/engine", "audits/verdicts", "ids"])
 def test_module_that_no_layer_lists_is_reported(tree: Path, package: str) -> None:
     (tree / package / "helpers.py").touch()
     checked = lint(tree)
