@@ -18,6 +18,7 @@ from audits import (
     turns,
     waiving,
 )
+from audits.facts_store import forget_old_facts
 from audits.models import Audit, Covers, PolicyInquiry, Repository, State, TestExecution, TestRun
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,7 @@ def dispatch_due() -> None:
         executing.reap,
         executing.due,
         inquiries.tidy,
+        forget_old_facts,
         _dispatch_lapsed,
         _dispatch_evidence,
         notifying.announce_audits,

@@ -27,6 +27,7 @@ from audits.engine.findings import Finding, Progress
 from audits.engine.git import Changes, Commit, Entry, GitRepository
 from audits.engine.listing import FactsStore, ResultStore, is_safe, is_text, read_text
 from audits.engine.live import LiveAudit, TreeChange
+from audits.engine.parse_child import Outcome
 from audits.engine.parsing import ParsePool
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
@@ -231,6 +232,12 @@ class _Walk:
             missing += [sha for sha in chunk if sha not in known]
         done = len(wanted) - len(missing)
         progress(Progress("Reading and parsing", done, len(wanted)))
+        for outcomes in self._parsed(missing, workers):
+            done += len(outcomes)
+            progress(Progress("Reading and parsing", done, len(wanted)))
+
+    def _parsed(self, missing: Sequence[str], workers: int) -> Iterator[list[Outcome]]:
+        """Parses blobs and keeps what came of them, batch by batch."""
         if not missing:
             return
         limits = self._policy.limits
@@ -243,8 +250,7 @@ class _Walk:
             for outcomes in pool.parse(missing):
                 self._store.put_many({o.sha: o.facts for o in outcomes if not o.problem})
                 self._decoded.update((o.sha, None) for o in outcomes if o.problem)
-                done += len(outcomes)
-                progress(Progress("Reading and parsing", done, len(wanted)))
+                yield outcomes
 
     # --- from commit to commit ---------------------------------------------------------------------------------
 
@@ -366,6 +372,9 @@ class _Walk:
                     self._decoded[sha] = decode(data)
                 except (msgspec.DecodeError, zstandard.ZstdError):
                     continue
+            # Facts that are damaged, or that somebody deleted since they were seen.
+            for outcomes in self._parsed([sha for sha in unknown if sha not in self._decoded], workers=1):
+                self._decoded.update((o.sha, decode(o.facts)) for o in outcomes if not o.problem)
         return {sha: self._decoded.get(sha) for sha in shas}
 
     # --- identities ----------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 
 from audits import facts_store
-from audits.facts_store import PostgresFactsStore
+from audits.engine.facts import FACTS_VERSION, FORMAT
+from audits.facts_store import PostgresFactsStore, forget_old_facts
 from audits.models import BlobFacts
 
 
@@ -84,3 +85,26 @@ def test_results_take_a_bounded_room(monkeypatch: pytest.MonkeyPatch) -> None:
     for key, size in (("a", 3), ("b", 4), ("c", 6), ("too large", 11)):
         store.put_result(key, bytes(size))
     assert [store.get_result(key) for key in ("a", "b", "c", "too large")] == [None, bytes(4), bytes(6), None]
+
+
+@pytest.mark.django_db
+def test_facts_of_former_formats_go_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts_store, "TIDY_CHUNK", 100)
+    facts = {f"{number:02x}" * 20: b"x" for number in range(0, 240, 4)}
+    old, now, other = (PostgresFactsStore(v) for v in (100 * FORMAT - 1, FACTS_VERSION, 100 * FORMAT + 99))
+    for store in (old, now, other):
+        store.put_many(facts)
+    forget_old_facts()
+    assert BlobFacts.objects.filter(version__lt=100 * FORMAT).count() >= 60 - 34
+    for _ in range(200):
+        forget_old_facts()
+    assert not BlobFacts.objects.filter(version__lt=100 * FORMAT).exists()
+    assert now.get_many(list(facts)) == other.get_many(list(facts)) == facts
+
+
+@pytest.mark.django_db
+def test_any_place_may_be_where_former_facts_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts_store.secrets, "choice", lambda places: places[1])
+    PostgresFactsStore(100 * FORMAT - 1).put_many({"f" * 40: b"x"})
+    forget_old_facts()
+    assert not BlobFacts.objects.exists()

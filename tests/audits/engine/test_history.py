@@ -192,6 +192,24 @@ def test_new_commits_extend_what_is_known(story: Story) -> None:
     assert changes[merge].open == everything[merge].open
 
 
+def test_damaged_and_lost_facts_are_read_from_the_file_again(story: Story) -> None:
+    class Losing(MemoryFactsStore):
+        """Knows facts of everything, and has few of them whole."""
+
+        def known(self, blob_shas: Sequence[str]) -> set[str]:
+            return set(blob_shas)
+
+    one = story.commit({"kinds.py": KIND, "use.py": USE.format("RED"), "odd.py": "x = '\x00'\n"})
+    two = story.commit({"kinds.py": KIND, "use.py": USE.format("BLUE")}, [one])
+    repository = GitRepository(story.path)
+    store = Losing()
+    store.put_many({entry.sha: b"damaged" for entry in repository.tree(one) if entry.path == "kinds.py"})
+    found = history(repository, repository.resolve(two), parse_policy(""), store, workers=1)
+    wanted = history(repository, repository.resolve(two), parse_policy(""), MemoryFactsStore(), workers=1)
+    assert list(found) == list(wanted)
+    assert said(story.changes(two)[two]) == (["kinds.Kind.BLUE"], 1)
+
+
 class Forgetful(MemoryFactsStore):
     """A store that may not be asked for facts."""
 
