@@ -222,7 +222,9 @@ class IDType(models.Model):
         newest = self.history.select_related("history_user").order_by("-history_date", "-history_id")
         records = list(newest[: limit + 1])
         return [
-            _change(record, before) for record, before in zip(records, [*records[1:], None], strict=True)
+            # not strict: a type that was written without the registry's forms has no record at all
+            _change(record, before)
+            for record, before in zip(records, [*records[1:], None], strict=False)
         ][:limit]
 
 

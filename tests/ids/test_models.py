@@ -217,6 +217,11 @@ def test_the_history_says_who_changed_what_from_what_to_what_and_why(
     assert first.kind == "Created" and first.fields == ()
 
 
+def test_a_type_that_came_without_a_record_has_no_changes() -> None:
+    (bulk,) = IDType.objects.bulk_create([IDType(value="bulk", description="By a program.")])
+    assert bulk.changes(5) == []
+
+
 def test_the_history_is_bounded_and_its_last_entry_still_knows_what_changed(run: IDType) -> None:
     for number in range(5):
         run.owner = f"owner {number}"

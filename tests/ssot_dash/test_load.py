@@ -1,0 +1,80 @@
+"""``manage.py load``: a filled site, in small, on which every page answers; and what it refuses to fill."""
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from audits.models import Commit, Lifespan, Repository, Sighting, TestResult, TestRun, Violation
+from ids.models import IDType, IssuedID
+from ssot_dash.load import pages
+from tests.ssot_dash.routes import EMPTY, FOR_STRANGERS, OPEN, PAGES, PERSONAL
+from tests.ssot_dash.world import NOBODY
+
+SMALL = {
+    "repositories": 2,
+    "violations": 400,
+    "commits": 60,
+    "audits": 30,
+    "test_runs": 6,
+    "test_results": 60,
+    "issues": 8,
+    "types": 2,
+    "ids": 60,
+    "activities": 30,
+}
+
+
+def fill(**more: Any) -> None:
+    call_command("load", "fill", **{**SMALL, **more})
+
+
+def test_every_page_of_a_filled_site_answers(live_server: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    fill()
+    assert (Violation.objects.count(), TestResult.objects.count(), IssuedID.objects.count()) == (400, 60, 60)
+    call_command("load", "pages", url=live_server.url, times=1, sql=60)
+    said = capsys.readouterr().out
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in said.splitlines() if line.startswith("| ")]
+    assert not [row for row in rows if row.endswith(")")], rows
+    assert {"audits:violation-list", "ids:explore", "activity", "GET /repositories/{slug}/violations"} <= set(
+        rows
+    )
+
+
+def test_what_is_filled_in_agrees_with_itself(transactional_db: None) -> None:
+    fill()
+    repository = Repository.objects.get(slug="load-001")
+    audit = repository.current_audit
+    assert audit is not None and audit.commit_sha == repository.commits.latest("position").sha
+    is_open = repository.violations.filter(is_open=True)
+    assert Sighting.objects.filter(audit=audit, violation__in=is_open).count() == is_open.count() > 0
+    assert Lifespan.objects.filter(gone_in=None, violation__in=is_open).count() == is_open.count()
+    assert Commit.objects.filter(introduced__gt=0).exists()
+    assert all(sum(run.counts.values()) == run.tests for run in TestRun.objects.all())
+    # The next row of each table has a number that is free.
+    Repository.objects.create(name="Next", slug="next", location="/nowhere")
+    assert IDType.objects.with_figures().get(value="load-001").active_total == 16
+
+
+def test_a_site_that_holds_more_than_the_sample_is_not_filled_unless_told_so(transactional_db: None) -> None:
+    Repository.objects.create(name="Ours", slug="ours", location="/nowhere")
+    with pytest.raises(CommandError, match="repositories besides the sample"):
+        fill()
+    assert not Violation.objects.exists()
+    fill(anyway=True)
+    assert Violation.objects.exists()
+    with pytest.raises(CommandError, match="filled before"):
+        fill(anyway=True)
+
+
+def test_a_size_that_can_not_be_had_is_refused(transactional_db: None) -> None:
+    with pytest.raises(CommandError, match="20 commits"):
+        fill(commits=1)
+    assert not Repository.objects.exists()
+
+
+def test_every_address_that_answers_get_is_measured() -> None:
+    found = {name for name, *_ in pages.named_routes()}
+    answers_get = {name for name, route in PAGES.items() if route.get != NOBODY}
+    assert answers_get <= found
+    assert found <= PAGES.keys() | OPEN | FOR_STRANGERS | EMPTY | PERSONAL
