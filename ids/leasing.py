@@ -50,6 +50,11 @@ LARGEST_BLOCK: Final = 1024
 # Records of IDs without a counter that a process makes until it folds their tallies; threads may miss some.
 FOLDED_EVERY: Final = 256
 
+# The first batch of a type leases what it needs; each later lease is for so many batches of its size, because a lease
+# is a commit, and that is a good part of what a batch of a thousand costs.
+BATCHES_AHEAD: Final = 8
+LARGEST_AHEAD: Final = 80_000
+
 LOCK_TIMEOUT_MS: Final = 5_000
 SEED_BYTES: Final = 16
 
@@ -71,8 +76,8 @@ def next_counter(kind: KnownType) -> int:
 
 
 def counters(kind: KnownType, count: int) -> range:
-    """So many counters in a row: a lease of their own, committed when this returns."""
-    return range(start := _lease(kind, count), start + count)
+    """So many counters in a row, that nobody else has or will have."""
+    return _leases.counters(kind, count)
 
 
 def hold(kind: KnownType) -> None:
@@ -252,6 +257,8 @@ class _Block:
         self.size = 0
         # One iterator, replaced as a whole: a signal between two statements can lose counters, but never repeat one.
         self.counters: Iterator[int] = iter(())
+        # Of batches: None before the first. Replaced as a whole, too, and before a part of it is handed out.
+        self.rest: range | None = None
 
 
 class _Leases:
@@ -265,10 +272,7 @@ class _Leases:
         self._blocks: dict[int, _Block] = {}
 
     def next_counter(self, kind: KnownType) -> int:
-        block = self._blocks.get(kind.pk)
-        if block is None:
-            with self._lock:
-                block = self._blocks.setdefault(kind.pk, _Block())
+        block = self._block(kind)
         counter = next(block.counters, None)  # atomic by itself
         while counter is None:
             with block.lock:
@@ -280,6 +284,24 @@ class _Leases:
                     counter = next(fresh)
                     block.counters, block.size = fresh, size
         return counter
+
+    def counters(self, kind: KnownType, count: int) -> range:
+        block = self._block(kind)
+        with block.lock:
+            rest = block.rest
+            if rest is None or len(rest) < count:  # what is left of it becomes a gap
+                ahead = count if rest is None else max(count, min(BATCHES_AHEAD * count, LARGEST_AHEAD))
+                start = _lease(kind, ahead)
+                rest = range(start, start + ahead)
+            block.rest = rest[count:]
+        return rest[:count]
+
+    def _block(self, kind: KnownType) -> _Block:
+        block = self._blocks.get(kind.pk)
+        if block is None:
+            with self._lock:
+                block = self._blocks.setdefault(kind.pk, _Block())
+        return block
 
 
 _leases = _Leases()

@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from ids import client, formats, leasing, lookups, minting
 from ids.minting import Registration, generate, generate_many, register, register_many, release, release_many
@@ -455,3 +456,24 @@ def test_a_repair_starts_above_what_clients_leased() -> None:
     assert minting.health().behind[0].highest == block.start + block.size - 1
     assert minting.repair(0)[0].after == 1_001
     assert minting.repair(10, everything=True)[0].after == 1_011
+
+
+def test_batches_share_leases_and_no_counter_comes_twice() -> None:
+    generate_many("run", 10)
+    before = IDCounter.objects.get(type__value="run").next_counter
+    assert before == 11  # the first batch leases what it needs
+    generate_many("run", 10)
+    assert IDCounter.objects.get(type__value="run").next_counter == 91
+    with ThreadPoolExecutor(4) as threads:
+        batches = list(threads.map(_counters_of_a_batch, [3, 50, 7, 20, 90, 1, 30, 5]))
+    for counters in batches:
+        assert counters == list(range(counters[0], counters[0] + len(counters)))
+    everything = [counter for counters in batches for counter in counters]
+    assert len(set(everything)) == len(everything) and min(everything) > 20
+
+
+def _counters_of_a_batch(size: int) -> list[int]:
+    try:
+        return [formats.parse(text).counter for text in generate_many("run", size)]  # type: ignore[union-attr]
+    finally:
+        connection.close()
