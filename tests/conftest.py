@@ -81,11 +81,14 @@ def no_leases_of_another_test() -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """A lease is committed whatever becomes of a test's transaction: its rows go when that has been rolled back."""
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """A lease is committed whatever becomes of a test's transaction: its rows go when that has been rolled back.
+
+    After the last test of a run the database itself is gone.
+    """
     has_leased = leasing._own._wrapper is not None
     yield
-    if has_leased:
+    if has_leased and nextitem is not None:
         with item.config.stash[blocking_manager_key].unblock():
             for model in (IDLease, IDTally, IDCounter):
                 model.objects.all().delete()
