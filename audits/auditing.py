@@ -5,10 +5,9 @@ twice, by anybody, at any time: states move by conditional UPDATE, and who is to
 """
 
 import logging
-import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -20,13 +19,25 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audits import discoveries, fetching, histories, member_uses, policies, recording, scoring, turns, waiving
+from audits import (
+    discoveries,
+    fetching,
+    histories,
+    member_uses,
+    policies,
+    recording,
+    scoring,
+    sharing,
+    turns,
+    waiving,
+)
 from audits.engine import run as engine
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.duplicates import duplicates as find_duplicates
 from audits.engine.findings import Progress, Report
 from audits.engine.git import Commit, GitError, GitRepository
 from audits.engine.history import history as follow_commits
+from audits.engine.parsing import Share
 from audits.engine.policy import Policy, PolicyError
 from audits.engine.registry import Registry
 from audits.facts_store import PostgresFactsStore, forget_results
@@ -48,6 +59,9 @@ from audits.models import (
 from audits.models.history import Commit as CommitRow
 
 logger = logging.getLogger(__name__)
+
+# Told the id of an audit, and how many helpers to call.
+CallHelpers = Callable[[int, int], None]
 
 
 class AuditError(Exception):
@@ -310,29 +324,32 @@ def run(audit_id: int) -> None:
         _work(claim)
 
 
-def run_next() -> int | None:
-    """Work on the queued audit whose turn it is, as ``run`` does. Answers which one that was, None for none."""
+def run_next(call_helpers: CallHelpers | None = None) -> int | None:
+    """Work on the queued audit whose turn it is, as ``run`` does. Answers which one that was, None for none.
+
+    ``call_helpers`` has other workers told that an audit offers them files to parse; without it, none does.
+    """
     while (audit_id := turns.next_audit()) is not None:
         claim = claim_queued(audit_id)
         if claim is not None:  # else another worker was faster, and it is another one's turn
             turns.begun.send(sender=None, audit_id=audit_id)
-            _work(claim)
+            _work(claim, call_helpers)
             return audit_id
     return None
 
 
-def _work(claim: Claim) -> None:
+def _work(claim: Claim, call_helpers: CallHelpers | None = None) -> None:
     try:
         with Pulse(claim) as pulse:
-            _end(claim, pulse)
+            _end(claim, pulse, call_helpers)
     except LeaseLostError:
         logger.warning("Audit %s was taken away from this worker", claim.audit_id)
 
 
-def _end(claim: Claim, pulse: Pulse) -> None:
+def _end(claim: Claim, pulse: Pulse, call_helpers: CallHelpers | None) -> None:
     """Do the work and write down any end but success, which the work has written itself."""
     try:
-        _perform(claim, pulse)
+        _perform(claim, pulse, call_helpers)
     except engine.Cancelled:
         claim.finish(State.CANCELLED)
     except GitError as error:
@@ -379,7 +396,7 @@ def _try_to_give_back(claim: Claim, reason: str) -> None:
         connection.close()
 
 
-def _perform(claim: Claim, pulse: Pulse) -> None:
+def _perform(claim: Claim, pulse: Pulse, call_helpers: CallHelpers | None) -> None:
     audit = Audit.objects.select_related("repository__policy").get(pk=claim.audit_id)
     repository = audit.repository
     claim.update(policy_version=repository.policy)
@@ -401,7 +418,8 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
             discoveries.record(audit, duplicates)
         return
     if audit.covers == Covers.HISTORY:
-        _follow(claim, audit, git, commit, policy, registry, pulse, timings)
+        with _sharing(claim, git, policy, call_helpers) as share:
+            _follow(claim, audit, git, commit, policy, registry, pulse, timings, share)
         return
     earlier = repository.audits.filter(
         covers=Covers.COMMIT,
@@ -416,10 +434,18 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
             recording.record_repeat(audit, git.is_ancestor, tip.sha if tip else None)
             _take_over_policy(audit, repository, policy)
         return
-    with _timed(timings, "audit"):
+    with _timed(timings, "audit"), _sharing(claim, git, policy, call_helpers) as share:
         store = PostgresFactsStore()
         report = engine.audit(
-            git, commit, policy, store, registry=registry, results=store, progress=pulse.show
+            git,
+            commit,
+            policy,
+            store,
+            workers=sharing.processes(),
+            registry=registry,
+            results=store,
+            share=share,
+            progress=pulse.show,
         )
     timings.update(report.timings)
     if earlier is not None:
@@ -438,6 +464,20 @@ def _perform(claim: Claim, pulse: Pulse) -> None:
         )
         _take_over_policy(audit, repository, policy)
         member_uses.record(audit, policy, report.uses)
+
+
+@contextmanager
+def _sharing(
+    claim: Claim, git: GitRepository, policy: Policy, call_helpers: CallHelpers | None
+) -> Iterator[Share | None]:
+    """A way to have others parse some of this attempt's files; None where nobody can be called."""
+    if call_helpers is None:
+        yield None
+        return
+    with sharing.Sharing(
+        claim.audit_id, git.path, policy.limits, lambda helpers: call_helpers(claim.audit_id, helpers)
+    ) as share:
+        yield share
 
 
 def _take_over_policy(audit: Audit, begun_with: Repository, policy: Policy) -> None:
@@ -461,6 +501,7 @@ def _follow(
     registry: Registry | None,
     pulse: Pulse,
     timings: dict[str, float],
+    share: Share | None,
 ) -> None:
     """Audit all commits up to one; where earlier ones are known, only those after them."""
     _check_direction(audit, git, commit)
@@ -475,9 +516,10 @@ def _follow(
                 policy,
                 store,
                 since=[known.head_sha] if known is not None and extends else [],
-                workers=os.cpu_count() or 1,
+                workers=sharing.processes(),
                 registry=registry,
                 results=store,
+                share=share,
                 progress=pulse.show,
             )
         )

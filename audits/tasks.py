@@ -4,6 +4,7 @@ import logging
 
 from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from audits import (
@@ -15,6 +16,7 @@ from audits import (
     pushing,
     remediation,
     scoring,
+    sharing,
     turns,
     waiving,
 )
@@ -23,13 +25,15 @@ from audits.models import Audit, Covers, PolicyInquiry, Repository, State, TestE
 
 logger = logging.getLogger(__name__)
 
+HELP_SECONDS = 60  # after which nobody need come to help any more
+
 
 @shared_task  # type: ignore[untyped-decorator]
 def run_audit(audit_id: int) -> None:
     """Work on a queued audit, if there is (still) one: that whose message this is, or another whose turn comes before.
     That one's message is for the others."""
     try:
-        ended = auditing.run_next()
+        ended = auditing.run_next(_call_helpers)
         if ended is None:
             return
         _evidence_of(ended)
@@ -42,6 +46,24 @@ def run_audit(audit_id: int) -> None:
     except (MemoryError, RecursionError, SoftTimeLimitExceeded):
         # Celery takes a MemoryError for its own and stops the worker. The row's lease ends by itself.
         logger.exception("Audit %s: the attempt ended without a word in its row", audit_id)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def parse_facts(audit_id: int) -> None:
+    """Parse some files of an audit that another worker works on, if it (still) offers any."""
+    try:
+        sharing.help_with(audit_id)
+    except (MemoryError, RecursionError, SoftTimeLimitExceeded):
+        logger.exception("Helping audit %s ended early; its own worker does the rest", audit_id)
+
+
+def _call_helpers(audit_id: int, helpers: int) -> None:
+    for _ in range(min(helpers, settings.SSOT_SHARE_HELPERS)):
+        try:
+            parse_facts.apply_async([audit_id], retry=False, expires=HELP_SECONDS)
+        except Exception as error:  # noqa: BLE001 (whatever ails the broker, the audit goes on alone)
+            logger.warning("Nobody helps audit %s: the broker took no message (%s)", audit_id, error)
+            return
 
 
 def _evidence_of(audit_id: int) -> None:
@@ -109,6 +131,7 @@ def dispatch_due() -> None:
         executing.due,
         inquiries.tidy,
         forget_old_facts,
+        sharing.tidy,
         _dispatch_lapsed,
         _dispatch_evidence,
         notifying.announce_audits,

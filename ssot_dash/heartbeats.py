@@ -41,6 +41,14 @@ def processes_for(queue: str) -> int:
     return live.aggregate(number=Coalesce(Sum("processes"), 0))["number"]  # type: ignore[no-any-return]
 
 
+def processes_elsewhere(queue: str, host: str) -> int:
+    """How many live processes of other hosts work on what comes from a queue."""
+    live = Heartbeat.objects.filter(
+        kind=Heartbeat.Kind.WORKER, at__gte=Now() - LIVE, queues__contains=[queue]
+    ).exclude(name__endswith=f"@{host}")
+    return live.aggregate(number=Coalesce(Sum("processes"), 0))["number"]  # type: ignore[no-any-return]
+
+
 def _write(name: str, kind: Heartbeat.Kind, queues: Sequence[str] = (), processes: int = 0) -> None:
     """By the database's clock, which all hosts share. ``started_at`` stays that of the first sign."""
     said = {"queues": sorted(queues), "processes": processes}

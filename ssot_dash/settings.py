@@ -233,6 +233,7 @@ CELERY_BROKER_URL = os.environ.get("BROKER_URL") or "redis://localhost:6379/0"
 SSOT_QUEUE_PREFIX = os.environ.get("SSOT_QUEUE_PREFIX", "")  # where several sites share one broker
 _TASKS_OF_QUEUES = {
     "audits": ("audits.tasks.run_audit", "audits.tasks.answer_inquiry", "audits.tasks.keep_up"),
+    "parsing": ("audits.tasks.parse_facts",),
     "tests": (
         "audits.tasks.read_test_run",
         "audits.tasks.collect_test_runs",
@@ -301,6 +302,9 @@ SSOT_LEASE_SECONDS = env_int("SSOT_LEASE_SECONDS", 60)
 SSOT_PULSE_SECONDS = env_int("SSOT_PULSE_SECONDS", 1)  # between two signs of life, which also show progress
 SSOT_REDISPATCH_SECONDS = env_int("SSOT_REDISPATCH_SECONDS", 60)  # before a message counts as lost
 SSOT_REDISPATCH_BATCH = env_int("SSOT_REDISPATCH_BATCH", 50)  # of overdue messages at a time
+SSOT_PARSE_PROCESSES = env_int("SSOT_PARSE_PROCESSES", 0)  # of one audit; 0: one a core
+SSOT_SHARE_FILES = env_int("SSOT_SHARE_FILES", 1_000)  # from so many on, other hosts help to parse them
+SSOT_SHARE_HELPERS = env_int("SSOT_SHARE_HELPERS", 8)  # processes that may help one audit
 SSOT_MAX_FINDINGS = env_int("SSOT_MAX_FINDINGS", 100_000)  # of one audit
 SSOT_TEST_REPORT_BYTES = env_int("SSOT_TEST_REPORT_BYTES", 30 * 1024**2)  # of one report of tests
 SSOT_TEST_REPORT_CASES = env_int("SSOT_TEST_REPORT_CASES", 250_000)  # in one report of tests

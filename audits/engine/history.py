@@ -28,7 +28,7 @@ from audits.engine.git import Changes, Commit, Entry, GitRepository
 from audits.engine.listing import FactsStore, ResultStore, is_safe, is_text, read_text
 from audits.engine.live import LiveAudit, TreeChange
 from audits.engine.parse_child import Outcome
-from audits.engine.parsing import ParsePool
+from audits.engine.parsing import ParsePool, Share
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
 from audits.engine.renames import renamed
@@ -102,14 +102,15 @@ def history(
     workers: int = 2,
     registry: Registry | None = None,
     results: ResultStore | None = None,
+    share: Share | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Iterator[Change]:
     """What each commit up to ``head`` did, parents before children.
 
     ``since`` are commits whose history is known: it begins after them, and what stands there counts as known under
     its present fingerprints. ``results`` remembers whole audits: where all of the few commits after ``since`` were
-    audited, nothing is judged again. ``progress`` may raise to stop. Raises ``GitError`` and ``KeyError`` for an
-    unknown rule.
+    audited, nothing is judged again. ``share`` has others parse some of the files. ``progress`` may raise to stop.
+    Raises ``GitError`` and ``KeyError`` for an unknown rule.
     """
     progress(Progress("Reading commits", 0, 0))
     commits = _in_lines(repository.log(head.sha, since))
@@ -122,7 +123,7 @@ def history(
         walk.remember(stations, results)
     with no_collector():
         walk.plan(commits, boundary, progress)
-        walk.parse(workers, progress)
+        walk.parse(workers, share, progress)
         yield from walk.follow(commits, boundary, progress)
         walk.close()
 
@@ -222,22 +223,32 @@ class _Walk:
             and not self._policy.excludes(path)
         )
 
-    def parse(self, workers: int, progress: Callable[[Progress], None]) -> None:
+    def parse(self, workers: int, share: Share | None, progress: Callable[[Progress], None]) -> None:
         """Parses what no facts are known of; facts go to the store, so that another attempt goes on from there."""
         wanted = list(self._blobs) if not self._remembered else []
-        missing: list[str] = []
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
-            known = self._store.known(chunk)
-            missing += [sha for sha in chunk if sha not in known]
-        done = len(wanted) - len(missing)
-        progress(Progress("Reading and parsing", done, len(wanted)))
-        for outcomes in self._parsed(missing, workers):
-            done += len(outcomes)
+        # What others were to parse and did not is left for the second round.
+        for sharing in (share, None) if share else (None,):
+            missing = self._unknown(wanted)
+            done = len(wanted) - len(missing)
             progress(Progress("Reading and parsing", done, len(wanted)))
+            for outcomes in self._parsed(missing, workers, sharing):
+                done += len(outcomes)
+                now = done + (sharing.elsewhere if sharing else 0)
+                progress(Progress("Reading and parsing", min(now, len(wanted)), len(wanted)))
 
-    def _parsed(self, missing: Sequence[str], workers: int) -> Iterator[list[Outcome]]:
-        """Parses blobs and keeps what came of them, batch by batch."""
+    def _unknown(self, shas: Sequence[str]) -> list[str]:
+        """Those of which neither facts are kept nor a problem is known."""
+        unknown: list[str] = []
+        for start in range(0, len(shas), _CHUNK):
+            chunk = shas[start : start + _CHUNK]
+            known = self._store.known(chunk)
+            unknown += [sha for sha in chunk if sha not in known and sha not in self._decoded]
+        return unknown
+
+    def _parsed(
+        self, missing: Sequence[str], workers: int, share: Share | None = None
+    ) -> Iterator[list[Outcome]]:
+        """Parses blobs, those of them that nobody else parses, and keeps what came of them, batch by batch."""
         if not missing:
             return
         limits = self._policy.limits
@@ -247,10 +258,11 @@ class _Walk:
             file_seconds=limits.file_seconds,
             workers=workers,
         ) as pool:
-            for outcomes in pool.parse(missing):
-                self._store.put_many({o.sha: o.facts for o in outcomes if not o.problem})
-                self._decoded.update((o.sha, None) for o in outcomes if o.problem)
-                yield outcomes
+            for part in share.parts(missing) if share else [missing]:
+                for outcomes in pool.parse(part):
+                    self._store.put_many({o.sha: o.facts for o in outcomes if not o.problem})
+                    self._decoded.update((o.sha, None) for o in outcomes if o.problem)
+                    yield outcomes
 
     # --- from commit to commit ---------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ MEMORY_BYTES = 2 * 1024**3
 ADDRESS_BYTES = MEMORY_BYTES + RESERVATION + 256 * 1024**2
 # Deep enough for any honest expression; beyond it Python says so instead of overflowing its stack.
 RECURSION_LIMIT = 6_000
+Item = TypeVar("Item")
 
 
 class Outcome(NamedTuple):
@@ -80,8 +81,11 @@ def parse(repository: GitRepository, sha: str, file_bytes: int, native: NativeEx
     """The outcome for one blob; without the native extractor the reference reads it. Lets ``MemoryError`` through: it
     may be the fault of the files before."""
     data = read(repository, sha, file_bytes)
-    if isinstance(data, Outcome):
-        return data
+    return data if isinstance(data, Outcome) else facts_of(sha, data, native)
+
+
+def facts_of(sha: str, data: bytes, native: NativeExtractor | None) -> Outcome:
+    """The outcome for a blob's bytes, as ``parse`` has it."""
     native_facts = native.facts(data) if native is not None else None
     if native_facts is not None:
         return Outcome(sha, compressed(native_facts))
@@ -105,6 +109,17 @@ def native_extractor() -> NativeExtractor | None:
 
 def serve(make: Callable[[], Callable[[GitRepository, str, int], Outcome]]) -> None:
     """Limits this process, then answers batches of blob ids with what ``make``'s function says of each."""
+    file_bytes, answers = begin()
+    try:
+        repository = GitRepository(Path(sys.argv[1]))
+    except GitError as error:
+        sys.exit(str(error))
+    outcome_of = make()
+    answer(answers, list[str], lambda sha: outcome_of(repository, sha, file_bytes))
+
+
+def begin() -> tuple[int, BinaryIO]:
+    """Limits this process. Answers how large a file may be, and where answers go."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -112,18 +127,16 @@ def serve(make: Callable[[], Callable[[GitRepository, str, int], Outcome]]) -> N
     sys.setrecursionlimit(RECURSION_LIMIT)
     # A syntax tree has no cycles: collecting costs 13 % of the time and frees nothing.
     gc.disable()
-    file_bytes = int(sys.argv[2])
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not land between frames
-    try:
-        repository = GitRepository(Path(sys.argv[1]))
-    except GitError as error:
-        sys.exit(str(error))
-    outcome_of = make()
+    return int(sys.argv[2]), answers
+
+
+def answer(answers: BinaryIO, batch: type[list[Item]], outcome_of: Callable[[Item], Outcome]) -> None:
+    """Answers batches with the outcome of each of their items, until there are no more."""
     write_frame(answers, b"")  # ready
     while (request := read_frame(sys.stdin.buffer)) is not None:
-        shas = msgspec.msgpack.decode(request, type=list[str])
-        outcomes = [outcome_of(repository, sha, file_bytes) for sha in shas]
+        outcomes = [outcome_of(item) for item in msgspec.msgpack.decode(request, type=batch)]
         write_frame(answers, msgspec.msgpack.encode(outcomes))
 
 

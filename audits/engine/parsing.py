@@ -9,11 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 
@@ -25,7 +25,21 @@ BATCH = 24
 STARTS = 3
 START_SECONDS = 60
 CHILD = ("-m", "audits.engine.parse_child")
+SOURCE_CHILD = ("-m", "audits.engine.source_child")
+CARRIED_CHILD = ("-m", "audits.engine.carried_child")
 _ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Share(Protocol):
+    """Has others parse some of many blobs: who shares parses what ``parts`` yields, and finds the rest in its store
+    afterwards, or parses it as well. ``elsewhere`` is how many blobs others have parsed by now.
+    """
+
+    @property
+    def elsewhere(self) -> int: ...
+
+    def parts(self, shas: Sequence[str]) -> Iterator[Sequence[str]]:
+        """Part after part, what is to be parsed here."""
 
 
 class ParserUnavailableError(RuntimeError):
@@ -54,11 +68,11 @@ class _Child:
         self.is_fresh = True
         self._is_ready = False
 
-    def ask(self, shas: Sequence[str], seconds: float) -> list[Outcome]:
+    def ask(self, batch: Sequence[str] | Sequence[tuple[str, bytes]], seconds: float) -> list[Outcome]:
         """The outcomes of a batch. Raises ``ChildLostError``."""
         assert self.process.stdin is not None
         try:
-            write_frame(self.process.stdin, msgspec.msgpack.encode(list(shas)))  # type: ignore[arg-type]
+            write_frame(self.process.stdin, msgspec.msgpack.encode(list(batch)))  # type: ignore[arg-type]
         except OSError as error:
             raise ChildLostError from error
         outcomes = msgspec.msgpack.decode(self._frame(seconds), type=list[Outcome])
@@ -123,6 +137,7 @@ class ParsePool:
         self._command = CHILD if command is None else command
         self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[list[Outcome] | BaseException] = queue.SimpleQueue()
+        self._sources: Mapping[str, bytes] | None = None
         self._children: dict[int, _Child] = {}
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -139,8 +154,12 @@ class ParsePool:
         for child in children:
             child.kill()
 
-    def parse(self, shas: Sequence[str]) -> Iterator[list[Outcome]]:
-        """Yields outcomes batch by batch, in any order; each blob exactly once."""
+    def parse(
+        self, shas: Sequence[str], sources: Mapping[str, bytes] | None = None
+    ) -> Iterator[list[Outcome]]:
+        """Yields outcomes batch by batch, in any order; each blob exactly once. Children that have no repository are
+        given the ``sources`` as well."""
+        self._sources = sources
         batches = [list(shas[start : start + BATCH]) for start in range(0, len(shas), BATCH)]
         for batch in batches:
             self._batches.put(batch)
@@ -169,7 +188,9 @@ class ParsePool:
         try:
             child = self._started(number)
             is_fresh = child.is_fresh
-            return child.ask(batch, self._file_seconds)
+            sources = self._sources
+            asked = batch if sources is None else [(sha, sources[sha]) for sha in batch]
+            return child.ask(asked, self._file_seconds)
         except ChildLostError:
             self._lose(number)
         if self._closed.is_set():

@@ -28,7 +28,7 @@ from audits.engine.git import Commit, Entry, GitRepository, Staged
 from audits.engine.listing import FactsStore, Listing, ResultStore
 from audits.engine.modules import Tree
 from audits.engine.moves import moves
-from audits.engine.parsing import ParsePool
+from audits.engine.parsing import ParsePool, Share
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
 from audits.engine.results import Result, decoded, encoded, key_of, recalled
@@ -57,6 +57,7 @@ def audit(
     registry: Registry | None = None,
     results: ResultStore | None = None,
     today: date | None = None,
+    share: Share | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
     """The report of one commit, or of what is staged.
@@ -64,7 +65,7 @@ def audit(
     ``rules``, ``zones`` and ``paths`` narrow what is reported (None: all), never what it is judged by; ``workers`` is
     the number of parsing children (None: one a core); ``registry`` is what enums are compared with that the policy
     names; ``results`` remembers whole results; ``today`` is the day on which waivers are judged (None: that of the
-    commit, in UTC; of what is staged, the clock's). ``progress``
+    commit, in UTC; of what is staged, the clock's); ``share`` has others parse some of the files. ``progress``
     is called often and may raise ``Cancelled``, which stops the children and passes through. Raises ``GitError`` when
     the tree can't be read and ``KeyError`` for an unknown rule. Equal input gives an equal report. Python's cyclic
     garbage collector is off meanwhile.
@@ -83,7 +84,7 @@ def audit(
     if result is None:
         memory = _RuleMemory(results, tree, policy) if results is not None and paths is None else None
         inspection = _Inspection(
-            repository, policy, store, registry, memory, workers or os.cpu_count() or 1, progress
+            repository, policy, store, registry, memory, workers or os.cpu_count() or 1, share, progress
         )
         with no_collector():
             result = inspection.result(_entries(repository, commit), chosen, paths, clock)
@@ -127,7 +128,7 @@ def codebase_of(
     listing = Listing(repository, repository.tree(commit.sha), policy)
     with no_collector():
         facts, _ = _facts(
-            repository, listing.sources, policy, store, workers or os.cpu_count() or 1, progress
+            repository, listing.sources, policy, store, workers or os.cpu_count() or 1, None, progress
         )
         return Codebase(Tree(facts, listing.paths, listing.texts), policy)
 
@@ -164,6 +165,7 @@ class _Inspection:
     registry: Registry | None
     memory: "_RuleMemory | None"
     workers: int
+    share: Share | None
     progress: Callable[[Progress], None]
 
     def result(
@@ -173,7 +175,13 @@ class _Inspection:
             listing = Listing(self.repository, entries, self.policy)
         with clock.phase("facts"):
             facts, problems = _facts(
-                self.repository, listing.sources, self.policy, self.store, self.workers, self.progress
+                self.repository,
+                listing.sources,
+                self.policy,
+                self.store,
+                self.workers,
+                self.share,
+                self.progress,
             )
         absent = {listing.sources[p.path] for p in problems if p.kind is ProblemKind.MISSING_BLOB}
         with clock.phase("resolve"):
@@ -300,30 +308,33 @@ def _facts(
     policy: Policy,
     store: FactsStore,
     workers: int,
+    share: Share | None,
     progress: Callable[[Progress], None],
 ) -> tuple[dict[str, Facts], list[Problem]]:
     """The facts of every source path, from the store or freshly parsed, and a problem for each path that has none."""
     wanted = list(dict.fromkeys(sources[path] for path in sorted(sources)))
-    known: dict[str, Facts] = {}
-    for sha, data in store.get_many(wanted).items():
-        try:
-            known[sha] = decode(data)
-        except (msgspec.DecodeError, zstandard.ZstdError):
-            continue  # a damaged cache entry is as good as none
-    missing = [sha for sha in wanted if sha not in known]
+    known = _kept(store, wanted)
     failures: dict[str, tuple[str, str]] = {}
     progress(Progress("Reading and parsing", len(known), len(wanted)))
     limits = policy.limits
-    if missing:
+    # What others were to parse and did not is left for the second round.
+    for sharing in (share, None) if share else (None,):
+        missing = [sha for sha in wanted if sha not in known and sha not in failures]
+        if not missing:
+            break
         with ParsePool(
             repository.path, file_bytes=limits.file_bytes, file_seconds=limits.file_seconds, workers=workers
         ) as pool:
-            for outcomes in pool.parse(missing):
-                fresh = {o.sha: o.facts for o in outcomes if not o.problem}
-                store.put_many(fresh)
-                known.update((sha, decode(data)) for sha, data in fresh.items())
-                failures.update((o.sha, (o.problem, o.words)) for o in outcomes if o.problem)
-                progress(Progress("Reading and parsing", len(known) + len(failures), len(wanted)))
+            for part in sharing.parts(missing) if sharing else [missing]:
+                for outcomes in pool.parse(part):
+                    fresh = {o.sha: o.facts for o in outcomes if not o.problem}
+                    store.put_many(fresh)
+                    known.update((sha, decode(data)) for sha, data in fresh.items())
+                    failures.update((o.sha, (o.problem, o.words)) for o in outcomes if o.problem)
+                    done = len(known) + len(failures) + (sharing.elsewhere if sharing else 0)
+                    progress(Progress("Reading and parsing", min(done, len(wanted)), len(wanted)))
+        if sharing:
+            known |= _kept(store, [sha for sha in missing if sha not in known and sha not in failures])
     facts = {path: known[sha] for path, sha in sorted(sources.items()) if sha in known}
     problems = [
         Problem(path, ProblemKind(failures[sha][0]), failures[sha][1])
@@ -331,3 +342,13 @@ def _facts(
         if sha in failures
     ]
     return facts, problems
+
+
+def _kept(store: FactsStore, shas: Sequence[str]) -> dict[str, Facts]:
+    known: dict[str, Facts] = {}
+    for sha, data in store.get_many(shas).items():
+        try:
+            known[sha] = decode(data)
+        except (msgspec.DecodeError, zstandard.ZstdError):
+            continue  # a damaged cache entry is as good as none
+    return known

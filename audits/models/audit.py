@@ -189,3 +189,21 @@ class RememberedResult(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class PartOffer(models.Model):
+    """A part of the files of a running audit that other workers may parse: the compressed sources by blob id.
+
+    The row is deleted when the part is parsed or taken back. The table is unlogged: after a crash of the database it is
+    empty, and the audit's own worker parses what was in it.
+    """
+
+    audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="+")
+    facts_version = models.PositiveSmallIntegerField()
+    file_bytes = models.PositiveBigIntegerField()
+    file_seconds = models.PositiveIntegerField()
+    sources = models.BinaryField()
+    taken_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"Part {self.pk} of audit {self.audit_id}"
