@@ -82,7 +82,9 @@ def audit(
             key = key_of(tree, policy, [rule.name for rule in chosen], registry)
             result = recalled(results, key, repository)
     if result is None:
-        memory = _RuleMemory(results, tree, policy) if results is not None and paths is None else None
+        memory = (
+            _RuleMemory(results, tree, policy, registry) if results is not None and paths is None else None
+        )
         inspection = _Inspection(
             repository, policy, store, registry, memory, workers or os.cpu_count() or 1, share, progress
         )
@@ -195,7 +197,7 @@ class _Inspection:
             with clock.phase(f"rule {rule.name}"):
                 self.progress(Progress(f"Checking {rule.name}", len(facts), len(facts), len(findings)))
                 try:
-                    if self.memory is not None and rule.name in _WITHOUT_TABLES:
+                    if self.memory is not None and rule.name in _READS:
                         findings.extend(self.memory.check(rule, codebase, problems))
                     else:
                         findings.extend(_check(rule, codebase, paths))
@@ -218,25 +220,44 @@ class _Inspection:
         )
 
 
-# The rules that read none of the policy's tables.
-_WITHOUT_TABLES = {"missing-member", "unresolved-import", "unparseable"}
+# What each rule reads of the policy beside what says which files there are. A rule that isn't here is always asked.
+_READS: dict[str, tuple[str, ...]] = {
+    "missing-member": (),
+    "unresolved-import": (),
+    "unparseable": (),
+    "unique-definition": ("unique",),
+    "name-family": ("family",),
+    "forbidden-reference": ("forbidden", "zones"),
+    "deprecated-symbol": ("deprecated",),
+    "required-base": ("base", "zones"),
+    "literal": ("literal", "zones"),
+    "registry-drift": ("registry",),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _RuleMemory:
-    """Findings of single rules for a tree, by what they depend on: an edit of the policy's tables changes none, and an
-    edit of its zones only says another zone of each."""
+    """Findings of single rules for a tree, by what they depend on: an edit of one of the policy's tables changes those
+    of one rule, and an edit of its zones mostly only says another zone of each."""
 
     results: ResultStore
     tree: str
     policy: Policy
+    registry: Registry | None
 
     def check(self, rule: Rule, codebase: Codebase, problems: Sequence[Problem]) -> Sequence[Finding]:
         policy = self.policy
-        shape = Policy(source_roots=policy.source_roots, exclude=policy.exclude, limits=policy.limits)
+        read = {name: getattr(policy, name) for name in _READS[rule.name]}
+        tables = [entries for name, entries in read.items() if name != "zones"]
+        if tables and not any(tables):
+            return tuple(rule.check(codebase))  # nothing to look for: that is quickly said
+        shape = Policy(source_roots=policy.source_roots, exclude=policy.exclude, limits=policy.limits, **read)
         blind = sorted(f"{p.path}\0{p.kind}" for p in problems if p.path)
         key = key_of(
-            self.tree, shape, ["one", rule.name, *blind, "stopgaps", *self._stopgaps(codebase)], None
+            self.tree,
+            shape,
+            ["one", rule.name, *blind, "stopgaps", *self._stopgaps(codebase)],
+            self.registry if "registry" in read else None,
         )
         data = self.results.get_result(key)
         known = decoded(data) if data is not None else None

@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from audits.engine import run
 from audits.engine.cache import FileFactsStore, MemoryFactsStore
 from audits.engine.codebase import Codebase
-from audits.engine.findings import ProblemKind, Zone
+from audits.engine.findings import Finding, ProblemKind, Report, Zone
 from audits.engine.git import GitRepository
 from audits.engine.policy import parse_policy
+from audits.engine.registry import RegisteredType, Registry
 from audits.engine.report import as_json
 from audits.engine.results import Result, decoded, encoded
+from audits.engine.rules import Rule
 from tests.samples import commit_tree, init_repository
 
 ROOT = Path(run.__file__).parent.parent.parent
@@ -112,6 +115,65 @@ def test_an_edit_of_the_tables_asks_rules_without_tables_no_more(
     report = run.audit(repository, repository.resolve(), parse_policy(""), results, results=results)
     assert not [p for p in report.problems if p.kind is ProblemKind.RULE_FAILED]
     assert {f.rule for f in report.findings} == {"missing-member", "unresolved-import", "unparseable"}
+
+
+EDITABLE = """
+[[unique]]
+symbol = "app.kinds.Kind"
+[[family]]
+name = "kinds"
+pattern = ".*Kind"
+owners = ["app.kinds.Kind"]
+[[forbidden]]
+symbol = "uuid.uuid4"
+[[deprecated]]
+old = "app.kinds"
+[[base]]
+base = "app.kinds.Kind"
+classes = ".*"
+paths = ["**"]
+[[literal]]
+value = "a-literal"
+owner = "app.kinds.TEXT"
+[[registry]]
+enum = "app.kinds.Kind"
+""".strip().split("[[")[1:]
+
+
+def test_an_edit_of_a_table_asks_its_rule_alone(
+    repository: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def noted(rule: Rule) -> Rule:
+        def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
+            asked.append(rule.name)
+            return rule.checker(codebase)
+
+        return Rule(rule.name, "", "", checker)
+
+    for name, rule in run.RULES.items():
+        monkeypatch.setitem(run.RULES, name, noted(rule))
+    results, registry = MemoryFactsStore(), Registry((RegisteredType("text"),))
+
+    def audited(policy: str, memory: MemoryFactsStore | None) -> Report:
+        return run.audit(
+            repository, repository.resolve(), parse_policy(policy), results, results=memory, registry=registry
+        )
+
+    every = "version = 1\n" + "".join(f"[[{table}" for table in EDITABLE)
+    audited(every, results)
+    assert set(asked) == set(run.RULES)
+    for dropped in EDITABLE:
+        asked.clear()
+        policy = "version = 1\n" + "".join(f"[[{table}" for table in EDITABLE if table != dropped)
+        warm = audited(policy, results)
+        assert len(asked) == 1, dropped
+        assert as_json(warm) == as_json(audited(policy, None))
+    asked.clear()
+    other = Registry((*registry.types, RegisteredType("other")))
+    run.audit(repository, repository.resolve(), parse_policy(every), results, results=results, registry=other)
+    assert asked == ["registry-drift"]
 
 
 def zoned(test: str, script: str = "nowhere/**") -> str:
