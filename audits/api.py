@@ -273,7 +273,7 @@ def show_verdict(
         new=[FindingOut.from_orm(finding) for finding in found.new[:MAX_PAGE]],
         gone_count=len(found.comparison.gone),
         problems=len(found.report.problems),
-        url=request.build_absolute_uri(audit.get_absolute_url()),
+        url=request.build_absolute_uri(f"{audit.get_absolute_url()}?against={found.base.commit_sha}"),
     )
 
 

@@ -1,5 +1,6 @@
 """Audits: all of them, one of them, and what can be done to one."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,8 +14,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRedirect
 
-from audits import access
-from audits.models import Audit, Covers, Lifespan, Repository, State
+from audits import access, reports
+from audits.models import Audit, Covers, Lifespan, Repository, State, Violation
 from audits.views.figures import HARMLESS, audit_rows, found_by_rule, merged
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 from audits.views.violation_filter import ViolationFilter
@@ -22,6 +23,8 @@ from audits.views.violation_filter import ViolationFilter
 AUDITS_PER_PAGE = 30
 PROBLEMS_PER_PAGE = 50
 SHOWN_CHANGES = 8
+SHOWN_NEW = 100
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # Where the result of an audit is shown that has no page of its own.
 RESULTS = {Covers.HISTORY: "audits:history", Covers.DUPLICATES: "audits:duplicate-list"}
 WHOLE_AUDIT = "audit"  # the phase that is the sum of the engine's phases, which are listed
@@ -106,6 +109,8 @@ def audit_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"audit": audit, "repository": audit.repository}
     if audit.state == State.SUCCEEDED:
         context |= _result(audit, request.GET.get("page"))
+        if against := request.GET.get("against", ""):
+            context |= _beside(audit, against)
     response = render_page(request, "audits/audit_detail.html", context, partials=("audit-panel",))
     if request.htmx.target == "audit-panel" and not audit.in_flight:
         # It has ended: now the page has a result to show.
@@ -139,6 +144,28 @@ def _result(audit: Audit, page_number: str | None) -> dict[str, Any]:
         "page": page,
         "previous_query": f"?page={page.number - 1}#problems",
         "next_query": f"?page={page.number + 1}#problems",
+    }
+
+
+def _beside(audit: Audit, against: str) -> dict[str, Any]:
+    """What a build of this commit is judged by: what it has that another audited commit, or the branch, has not."""
+    if against != "branch" and not _COMMIT.fullmatch(against):
+        return {"beside_refused": "A commit is named by its full id."}
+    try:
+        verdict = reports.verdict(audit, reports.base_of(audit, against.removeprefix("branch")))
+    except reports.NoReportError as error:
+        return {"beside_refused": str(error)}
+    new = verdict.new
+    shown = {finding.fingerprint: finding for finding in new[:SHOWN_NEW]}
+    known = Violation.objects.filter(repository=audit.repository, fingerprint__in=shown)
+    pages = {violation.fingerprint: violation.get_absolute_url() for violation in known}
+    return {
+        "beside": verdict,
+        "new": [(finding, pages[fingerprint]) for fingerprint, finding in shown.items()],
+        "new_count": len(new),
+        "new_waived": len(verdict.waived),
+        "beside_gone": len(verdict.comparison.gone),
+        "shown_new": SHOWN_NEW,
     }
 
 

@@ -106,6 +106,7 @@ def test_findings_are_told_as_json_and_as_sarif_with_what_is_new(
     assert [r["baselineState"] for r in sarif.json()["runs"][0]["results"]] == ["unchanged", "new", "new"]
     verdict = client.get(f"/api/v1/audits/{second.pk}/verdict").json()
     assert (verdict["new_count"], verdict["base_audit"]) == (2, first.pk)
+    assert verdict["url"].endswith(f"/audits/{second.pk}/?against={first.commit_sha}")
     assert client.get(f"/api/v1/audits/{first.pk}/verdict").json()["gone_count"] == 2
 
 

@@ -108,6 +108,29 @@ def test_audit_that_added_something_says_what(viewer: Client, story: Story) -> N
     assert "gone" not in page.split("What this commit changed")[1].split("</table>")[0]
 
 
+def test_audit_beside_another_says_why_a_build_fails(viewer: Client, story: Story) -> None:
+    first, second, third = story.audits
+    page = viewer.get(f"/audits/{second.pk}/?against={first.commit_sha}").content.decode()
+    assert "A build of this commit fails: it brings 1 violation." in page
+    assert "app/<wbr>late.<wbr>py:5" in page.split('id="beside"')[1].split("</section>")[0]
+    assert story.violation(path="app/late.py").get_absolute_url() in page
+    page = viewer.get(f"/audits/{third.pk}/?against={second.commit_sha}").content.decode()
+    assert "A build of this commit passes" in page and "5 of the older one are gone" in page
+    page = viewer.get(f"/audits/{first.pk}/?against=branch").content.decode()
+    assert "it brings 4 violations" in page  # beside the newest commit of the branch
+
+
+@pytest.mark.parametrize(
+    ("against", "words"),
+    [("main", "by its full id"), ("a" * 40, "No audit of aaaaaaaaa"), ("%00", "full id")],
+)
+def test_audit_beside_what_there_is_not_says_so(
+    viewer: Client, story: Story, against: str, words: str
+) -> None:
+    page = viewer.get(f"/audits/{story.audits[0].pk}/?against={against}").content.decode()
+    assert words in page and "A build of this commit" not in page
+
+
 def test_problems_are_listed_by_kind_escaped_and_paged(viewer: Client, story: Story) -> None:
     audit = story.audits[-1]
     AuditProblem.objects.bulk_create(
