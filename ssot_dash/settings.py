@@ -133,6 +133,18 @@ DATABASES = {
         os.environ.get("DATABASE_URL") or "postgresql:///ssot_dash", conn_max_age=60, conn_health_checks=True
     )
 }
+if DATABASES["default"]["HOST"]:
+    # Over a network: whoever is cut off notices within half a minute, on both sides. Else a transaction of a host that
+    # is gone would hold its locks for hours, and another one's attempt would wait for them.
+    DATABASES["default"]["OPTIONS"] = {
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+        " -c tcp_user_timeout=30000",
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 _VALIDATION = "django.contrib.auth.password_validation"
@@ -263,17 +275,26 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 SSOT_AUDIT_SECONDS = env_int("SSOT_AUDIT_SECONDS", 840)
 CELERY_TASK_SOFT_TIME_LIMIT = SSOT_AUDIT_SECONDS
 CELERY_TASK_TIME_LIMIT = SSOT_AUDIT_SECONDS + 60
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": SSOT_AUDIT_SECONDS + 360,
-    # Whoever clicks gets an answer though the broker is away: by default kombu tries for six seconds.
-    "socket_connect_timeout": 3,
+CELERY_BROKER_CONNECTION_TIMEOUT = 3
+# Whoever clicks gets an answer though the broker is away: by default kombu tries for six seconds.
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
     "max_retries": 1,
     "interval_start": 0,
     "interval_step": 0.2,
     "interval_max": 0.2,
-    "unacked_restore_interval": 10,
-    "unacked_restore_throttle": 1,
 }
+if CELERY_BROKER_URL.startswith(("amqp", "pyamqp")):
+    # RabbitMQ takes a message back when its consumer's connection ends; heartbeats notice a link that was cut.
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {"confirm_publish": True}
+    CELERY_BROKER_HEARTBEAT = 30
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS |= {
+        "visibility_timeout": SSOT_AUDIT_SECONDS + 360,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+    }
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # the site's own logging, below, holds for workers as well
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")

@@ -35,6 +35,7 @@ from audits.models import (
     State,
     Violation,
 )
+from ssot_dash import health
 from ssot_dash.celery import app
 from ssot_dash.embedded import binaries
 from ssot_dash.embedded.supervisor import Program
@@ -55,8 +56,9 @@ def empty_queue() -> Iterator[None]:
 
 
 def waiting_messages() -> int:
-    with app.connection_for_read() as broker:
-        return sum(broker.default_channel.client.llen(queue) for queue in app.amqp.queues)
+    lengths = health.queue_lengths()
+    assert lengths is not None
+    return sum(lengths.values())
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:

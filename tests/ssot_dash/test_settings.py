@@ -1,11 +1,13 @@
 """Safe when nothing is set: one settings file, read from the environment."""
 
+import os
 import runpy
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from ssot_dash.embedded.data import BASE_DIR
@@ -74,6 +76,28 @@ def test_servers_of_the_environment_are_used(load: Load) -> None:
     assert (database["NAME"], database["PASSWORD"]) == ("ssot", "p@w")
     assert database["OPTIONS"]["host"] == "/a b/Upper"
     assert settings["CELERY_BROKER_URL"] == "redis+socket:///a%20b/valkey.sock"
+
+
+def test_a_database_across_a_network_notices_who_is_cut_off(load: Load) -> None:
+    server = os.environ["DATABASE_URL"]
+    options = load(DATABASE_URL="postgresql://u:p@database/ssot")["DATABASES"]["default"]["OPTIONS"]
+    assert options["tcp_user_timeout"] == 30_000
+    with psycopg.connect(server, **options) as database:
+        assert database.execute("SELECT 1").fetchone() == (1,)  # the server knows them all
+    given = load(DATABASE_URL="postgresql://u:p@database/ssot?options=-c%20search_path%3Da")
+    assert given["DATABASES"]["default"]["OPTIONS"]["options"] == "-c search_path=a"
+    assert not load(DATABASE_URL="")["DATABASES"]["default"].get("OPTIONS")
+
+
+def test_each_kind_of_broker_gets_its_own_options(load: Load) -> None:
+    """RabbitMQ has no visibility timeout, and a message that it did not take must not count as sent."""
+    redis = load(BROKER_URL="redis://broker:6379/0")["CELERY_BROKER_TRANSPORT_OPTIONS"]
+    assert redis["visibility_timeout"] > 900 and "confirm_publish" not in redis
+    loaded = load(BROKER_URL="amqp://user:secret@broker:5672/ssot")
+    rabbit = loaded["CELERY_BROKER_TRANSPORT_OPTIONS"]
+    assert rabbit["confirm_publish"] is True and loaded["CELERY_BROKER_HEARTBEAT"] == 30
+    assert not {"visibility_timeout", "unacked_restore_interval", "socket_connect_timeout"} & set(rabbit)
+    assert rabbit["max_retries"] == redis["max_retries"] == 1
 
 
 def test_content_security_policy_has_no_way_around(load: Load) -> None:
