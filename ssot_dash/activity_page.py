@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
@@ -19,7 +18,7 @@ from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_GET
 
 from audits.models import Repository
-from audits.views.pages import wanted_text
+from audits.views.choices import Choices
 from ssot_dash.activity import words_of
 from ssot_dash.models import Activity
 
@@ -41,24 +40,14 @@ FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ActivityFilter:
-    """Which lines are shown, as it stands in the address."""
-
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityChoices(Choices):
     user: str = ""
     verb: str = ""
     repository: str = ""
     since: str = ""
     until: str = ""
     refused: str = ""
-
-    @classmethod
-    def of(cls, query: Any) -> "ActivityFilter":
-        return cls(**{name: wanted_text(query.get(name), 150) for name in cls.__dataclass_fields__})
-
-    def query(self, **changed: str) -> str:
-        pairs = {name: getattr(self, name) for name in self.__dataclass_fields__} | changed
-        return "?" + urlencode({name: value for name, value in pairs.items() if value})
 
     def apply(self, rows: QuerySet[Activity]) -> QuerySet[Activity]:
         for name in ("user", "verb", "repository"):
@@ -69,10 +58,6 @@ class ActivityFilter:
         if until := _day(self.until):
             rows = rows.filter(at__date__lte=until)
         return rows.filter(is_refused=True) if self.refused else rows
-
-    @property
-    def is_narrowed(self) -> bool:
-        return self != ActivityFilter()
 
 
 def _day(text: str) -> date | None:
@@ -101,11 +86,11 @@ def lines_for(request: HttpRequest) -> QuerySet[Activity]:
 @permission_required("ssot_dash.view_activity", raise_exception=True)
 def activity_list(request: HttpRequest) -> HttpResponseBase:
     """The newest first. ``?format=csv`` or ``json`` answers all that the filter lets through."""
-    chosen = ActivityFilter.of(request.GET)
+    chosen = ActivityChoices.from_query(request.GET)
     rows = chosen.apply(lines_for(request))
     if request.GET.get("format") in {"csv", "json"}:
         return _export(rows, request.GET["format"])
-    page = Paginator(rows, LINES_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(rows, LINES_PER_PAGE).get_page(chosen.page)
     lately = Activity.objects.filter(at__gt=timezone.now() - timedelta(days=90)).order_by()
     context = {
         "chosen": chosen,
@@ -117,8 +102,7 @@ def activity_list(request: HttpRequest) -> HttpResponseBase:
         ),
         "csv_query": chosen.query(format="csv"),
         "json_query": chosen.query(format="json"),
-        "previous_query": chosen.query(page=str(page.number - 1)),
-        "next_query": chosen.query(page=str(page.number + 1)),
+        **chosen.turns(page.number),
     }
     return render(request, "activity.html", context)
 

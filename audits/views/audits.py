@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.db.models import Count
@@ -15,9 +14,10 @@ from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRedirect
 
 from audits import access, reports
-from audits.models import Audit, Covers, Lifespan, Repository, State, Violation
+from audits.models import Audit, Covers, Lifespan, State, Violation
+from audits.views.choices import Choices, among
 from audits.views.figures import HARMLESS, audit_rows, found_by_rule, merged
-from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
+from audits.views.pages import HtmxHttpRequest, render_page
 from audits.views.violation_filter import ViolationFilter
 
 AUDITS_PER_PAGE = 30
@@ -30,54 +30,37 @@ RESULTS = {Covers.HISTORY: "audits:history", Covers.DUPLICATES: "audits:duplicat
 WHOLE_AUDIT = "audit"  # the phase that is the sum of the engine's phases, which are listed
 
 
-@dataclass(frozen=True, slots=True)
-class StateOption:
-    value: str
-    label: str
-    active: bool
-    query: str
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditChoices(Choices):
+    BESIDE = frozenset({"repository"})
+
+    repository: str = ""
+    state: str = among(State.values)
 
 
 @require_GET
 def audit_list(request: HtmxHttpRequest) -> HttpResponse:
+    chosen = AuditChoices.from_query(request.GET)
     audits = access.visible(
         request.user, Audit.objects.select_related("repository", "requested_by", "same_as")
     )
-    repository = None
-    if slug := wanted_text(request.GET.get("repository"), 100):
-        repository = access.get_repository(request, slug)
+    repository = access.get_repository(request, chosen.repository) if chosen.repository else None
+    if repository is not None:
         audits = audits.filter(repository=repository)
-    state = request.GET.get("state", "")
-    if state in State.values:
-        audits = audits.filter(state=state)
-    else:
-        state = ""
-    page = Paginator(audits, AUDITS_PER_PAGE).get_page(request.GET.get("page"))
+    if chosen.state:
+        audits = audits.filter(state=chosen.state)
+    page = Paginator(audits, AUDITS_PER_PAGE).get_page(chosen.page)
     context = {
         "repository": repository,
-        "state": state,
-        "states": [
-            StateOption(value, label, value == state, _query(repository, value))
-            for value, label in (("", "All"), *State.choices)
-        ],
+        "chosen": chosen,
+        "states": chosen.options("state", [("", "All"), *State.choices]),
         "page": page,
         "rows": audit_rows(page.object_list),
-        "this_query": _query(repository, state, page.number),
-        "all_query": _query(repository, ""),
-        "previous_query": _query(repository, state, page.number - 1),
-        "next_query": _query(repository, state, page.number + 1),
+        "this_query": chosen.query(page=str(page.number)),
+        **chosen.turns(page.number),
         "anything_in_flight": any(audit.in_flight for audit in page),
     }
     return render_page(request, "audits/audit_list.html", context, partials=("audit-results",))
-
-
-def _query(repository: Repository | None, state: str, page: int = 1) -> str:
-    pairs = {
-        "repository": repository.slug if repository else "",
-        "state": state,
-        "page": str(page) if page > 1 else "",
-    }
-    return "?" + urlencode({name: value for name, value in pairs.items() if value})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Possible duplicates of a repository: what was found, one group of it, and the search itself."""
 
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -17,6 +17,7 @@ from audits.engine.duplicates import Definition, Group, Relation, declaration, z
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
 from audits.models import Covers, DuplicateReport, Repository
+from audits.views.choices import Choices, Facet, among, parameter
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 
 GROUPS_PER_PAGE = 30
@@ -53,35 +54,15 @@ def find(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 # --- What was found ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicateFilter:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicateChoices(Choices):
     """Which groups are shown: by relation, kind, a zone that all but one of their definitions may be outside of, and
     words of a name or path."""
 
-    relation: str = ""
-    kind: str = ""
-    zone: str = ""
-    words: str = ""
-
-    @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> Self:
-        relation, kind, zone = query.get("relation", ""), query.get("kind", ""), query.get("zone", "")
-        return cls(
-            relation=relation if relation in {*Relation} else "",
-            kind=kind if kind in KINDS else "",
-            zone=zone if zone in {*Zone} else "",
-            words=wanted_text(query.get("q")),
-        )
-
-    def query(self, **changes: str) -> str:
-        values = {
-            "relation": self.relation,
-            "kind": self.kind,
-            "zone": self.zone,
-            "q": self.words,
-            **changes,
-        }
-        return "?" + urlencode({name: value for name, value in values.items() if value})
+    relation: str = among({*Relation})
+    kind: str = among(KINDS)
+    zone: str = among({*Zone})
+    words: str = parameter("q")
 
     def takes(self, group: Group) -> bool:
         return (
@@ -98,20 +79,6 @@ class DuplicateFilter:
 
 def kind_of(group: Group) -> str:
     return "method" if group.nested else group.kind
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    label: str
-    query: str
-    active: bool
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    label: str
-    choices: list[Choice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +100,19 @@ class Row:
 def duplicate_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     repository = access.get_repository(request, slug)
     report = _report(repository)
-    chosen = DuplicateFilter.from_query(request.GET)
+    chosen = DuplicateChoices.from_query(request.GET)
     groups = discoveries.groups_of(report) if report is not None else []
     rows = [_row(key, places, group) for key, places, group in groups if chosen.takes(group)]
-    page = Paginator(rows, GROUPS_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(rows, GROUPS_PER_PAGE).get_page(chosen.page)
     context = {
         "repository": repository,
         "report": report,
         "audit_in_flight": repository.audits.filter(state__in=("queued", "running")).first(),
         "last_failure": _last_failure(repository, report),
         "chosen": chosen,
-        "is_narrowed": chosen != DuplicateFilter(),
         "facets": _facets(chosen),
         "page": page,
-        "previous_query": chosen.query(page=str(page.number - 1)),
-        "next_query": chosen.query(page=str(page.number + 1)),
+        **chosen.turns(page.number),
     }
     return render_page(request, "audits/duplicate_list.html", context)
 
@@ -162,18 +127,18 @@ def _last_failure(repository: Repository, report: DuplicateReport | None) -> Any
     return newest if newest is not None and newest.state == "failed" else None
 
 
-def _facets(chosen: DuplicateFilter) -> list[Facet]:
-    def choices(name: str, values: Mapping[str, tuple[str, str]], current: str) -> list[Choice]:
-        return [
-            Choice(label, chosen.query(**{name: value}), value == current, title)
-            for value, (label, title) in {"": ("All", ""), **values}.items()
-        ]
-
-    zones = {str(zone): (str(zone).capitalize(), "") for zone in Zone}
+def _facets(chosen: DuplicateChoices) -> list[Facet]:
+    relations = [
+        replace(option, title=RELATIONS[Relation(option.value)][1] if option.value else "")
+        for option in chosen.options(
+            "relation", [("", "All"), *((k, label) for k, (label, _) in RELATIONS.items())]
+        )
+    ]
+    zones = [("", "All"), *((str(zone), str(zone).capitalize()) for zone in Zone)]
     return [
-        Facet("Relation", choices("relation", {str(k): v for k, v in RELATIONS.items()}, chosen.relation)),
-        Facet("Kind", choices("kind", {kind: (label, "") for kind, label in KINDS.items()}, chosen.kind)),
-        Facet("Within zone", choices("zone", zones, chosen.zone)),
+        Facet("relation", "Relation", tuple(relations)),
+        Facet("kind", "Kind", tuple(chosen.options("kind", [("", "All"), *KINDS.items()]))),
+        Facet("zone", "Within zone", tuple(chosen.options("zone", zones))),
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -22,6 +22,7 @@ from audits.engine.git import GitError, GitRepository
 from audits.engine.rules import RULES
 from audits.models import Commit, Covers, Event, History, Repository, Violation
 from audits.models.violation import counting
+from audits.views.choices import Choices, among, parameter
 from audits.views.differences import DiffLine, difference
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 from audits.views.trend import Drawing, Moment, draw
@@ -57,46 +58,24 @@ def audit_history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
 # --- The trend -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TrendFilter:
-    """What of a history is shown: a rule, a zone, a period that ends at a day, over commits or over time."""
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
-    rule: str = ""
-    zone: str = ""
-    days: str = ""
-    until: date | None = None
-    by_time: bool = False
-    all_commits: bool = False  # also those that changed nothing
-    page: str = ""
 
-    @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> Self:
-        rule, zone, days = query.get("rule", ""), query.get("zone", ""), query.get("days", "")
-        try:
-            until = date.fromisoformat(query.get("until", ""))
-        except ValueError:
-            until = None
-        return cls(
-            rule=rule if rule in RULES else "",
-            zone=zone if zone in {*Zone} else "",
-            days=days if days in PERIODS else "",
-            until=until,
-            by_time=query.get("over") == "time",
-            all_commits=query.get("commits") == "all",
-            page=query.get("page", "")[:10],
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrendChoices(Choices):
+    """What of a history is shown: a rule, a zone, a period that ends at a day, over commits or over time, with or
+    without the commits that changed nothing."""
 
-    def query(self, **changes: str) -> str:
-        values = {
-            "rule": self.rule,
-            "zone": self.zone,
-            "days": self.days,
-            "until": self.until.isoformat() if self.until else "",
-            "over": "time" if self.by_time else "",
-            "commits": "all" if self.all_commits else "",
-            **changes,
-        }
-        return "?" + urlencode({name: value for name, value in values.items() if value})
+    rule: str = among(RULES)
+    zone: str = among({*Zone})
+    days: str = among(PERIODS)
+    until: str = parameter(accept=_is_day)
+    over: str = among({"time"})
+    commits: str = among({"all"})
 
     @property
     def zones(self) -> list[str]:
@@ -109,17 +88,10 @@ class TrendFilter:
     def period(self, last: datetime) -> tuple[datetime | None, datetime | None]:
         """The first and last moment that are shown; ``last`` is that of the history."""
         end = None
-        if self.until is not None and self.until.year > 1:
-            end = timezone.make_aware(datetime.combine(self.until, time.max))
+        if self.until and (day := date.fromisoformat(self.until)).year > 1:
+            end = timezone.make_aware(datetime.combine(day, time.max))
         begin = (end or last) - timedelta(days=int(self.days)) if self.days else None
         return begin, end
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    label: str
-    query: str
-    active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +106,7 @@ def history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     repository = access.get_repository(
         request, slug, rows=Repository.objects.select_related("history__audit")
     )
-    chosen = TrendFilter.from_query(request.GET)
+    chosen = TrendChoices.from_query(request.GET)
     context: dict[str, Any] = {
         "repository": repository,
         "history": getattr(repository, "history", None),
@@ -147,7 +119,7 @@ def history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     return render_page(request, "audits/history.html", context, partials=("history-results",))
 
 
-def _trend(repository: Repository, chosen: TrendFilter, last: Commit) -> dict[str, Any]:
+def _trend(repository: Repository, chosen: TrendChoices, last: Commit) -> dict[str, Any]:
     commits = Commit.objects.filter(repository=repository)
     begin, end = chosen.period(last.time)
     if begin is not None:
@@ -160,7 +132,7 @@ def _trend(repository: Repository, chosen: TrendFilter, last: Commit) -> dict[st
         for when, counts, sha, subject in main.values_list("time", "counts", "sha", "subject")
     ]
     lines = _lines(chosen, moments)
-    listed = commits if chosen.all_commits else commits.filter(Q(introduced__gt=0) | Q(gone__gt=0))
+    listed = commits if chosen.commits else commits.filter(Q(introduced__gt=0) | Q(gone__gt=0))
     page = Paginator(listed.order_by("-position"), COMMITS_PER_PAGE).get_page(chosen.page)
     drawing = _drawing(moments, lines, chosen)
     return {
@@ -176,26 +148,14 @@ def _trend(repository: Repository, chosen: TrendFilter, last: Commit) -> dict[st
         "waived": repository.violations.waived().count(),
         "all_rules": list(RULES),
         "all_zones": [str(zone) for zone in Zone],
-        "periods": _choices(chosen, "days", PERIODS, chosen.days),
-        "over": _choices(
-            chosen, "over", {"": "Over commits", "time": "Over time"}, "time" if chosen.by_time else ""
-        ),
-        "which": _choices(
-            chosen,
-            "commits",
-            {"": "That changed something", "all": "All"},
-            "all" if chosen.all_commits else "",
-        ),
-        "previous_query": chosen.query(page=str(page.number - 1)),
-        "next_query": chosen.query(page=str(page.number + 1)),
+        "periods": chosen.options("days", PERIODS.items()),
+        "over": chosen.options("over", [("", "Over commits"), ("time", "Over time")]),
+        "which": chosen.options("commits", [("", "That changed something"), ("all", "All")]),
+        **chosen.turns(page.number),
     }
 
 
-def _choices(chosen: TrendFilter, name: str, values: Mapping[str, str], current: str) -> list[Choice]:
-    return [Choice(label, chosen.query(**{name: value}), value == current) for value, label in values.items()]
-
-
-def _lines(chosen: TrendFilter, moments: Sequence[Moment]) -> list[tuple[int, str]]:
+def _lines(chosen: TrendChoices, moments: Sequence[Moment]) -> list[tuple[int, str]]:
     """The zones that have anything in the period, with their places in the values."""
     return [
         (index, zone)
@@ -205,15 +165,15 @@ def _lines(chosen: TrendFilter, moments: Sequence[Moment]) -> list[tuple[int, st
 
 
 def _drawing(
-    moments: Sequence[Moment], lines: Sequence[tuple[int, str]], chosen: TrendFilter
+    moments: Sequence[Moment], lines: Sequence[tuple[int, str]], chosen: TrendChoices
 ) -> Drawing | None:
     if len(moments) < 2 or not lines:
         return None
     shown = [Moment(m.time, tuple(m.values[index] for index, _ in lines), m.sha, m.subject) for m in moments]
-    return draw(shown, by_time=chosen.by_time)
+    return draw(shown, by_time=bool(chosen.over))
 
 
-def _row(commit: Commit, chosen: TrendFilter) -> CommitRow:
+def _row(commit: Commit, chosen: TrendChoices) -> CommitRow:
     zones = tuple((zone, chosen.value(commit.counts, zone)) for zone in chosen.zones)
     return CommitRow(commit, zones, sum(count for _, count in zones))
 
@@ -264,7 +224,7 @@ def commit_detail(request: HtmxHttpRequest, slug: str, sha: str) -> HttpResponse
 
 def _zone_changes(commit: Commit, parent: Commit | None) -> list[tuple[str, int, int]]:
     """Zone, open before (at the first parent), open after."""
-    chosen = TrendFilter()
+    chosen = TrendChoices()
     before = parent.counts if parent is not None else {}
     rows = [(z, chosen.value(before, z), chosen.value(commit.counts, z)) for z in chosen.zones]
     return [row for row in rows if row[1] or row[2]]

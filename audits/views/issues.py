@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -22,6 +21,7 @@ from audits.remediation import Proposal, Subject
 from audits.timeline import Happening
 from audits.trackers import STEPS
 from audits.verdicts import State, Verdict
+from audits.views.choices import Choices, Option, among, parameter
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 from audits.views.trend import Moment, draw
 
@@ -35,45 +35,25 @@ SORTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    value: str
-    label: str
-    active: bool
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What of the issues is shown, as it stands in the address."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueChoices(Choices):
+    BESIDE = frozenset({"repository", "sort", "view"})
 
     repository: str = ""
-    state: str = ""
-    priority: str = ""
+    state: str = among({str(state) for state in State})
+    priority: str = among({"0", "1", "2", "3"})
     owner: str = ""
     contradicted: str = ""
-    words: str = ""
-    sort: str = ""
-    view: str = ""
-    page: str = ""
-
-    @classmethod
-    def of(cls, query: Any) -> "Choice":
-        names = {"repository", "state", "priority", "owner", "contradicted", "sort", "view", "page"}
-        values = {name: wanted_text(query.get(name), 100) for name in names}
-        return cls(**values, words=wanted_text(query.get("q")))
-
-    def query(self, **changed: str) -> str:
-        pairs = {name: getattr(self, name) for name in self.__dataclass_fields__} | {"page": ""} | changed
-        pairs["q"] = pairs.pop("words")
-        return "?" + urlencode({name: value for name, value in pairs.items() if value})
+    words: str = parameter("q")
+    sort: str = among(SORTS)
+    view: str = among({"list"})
 
     def apply(self, issues: QuerySet[Issue]) -> QuerySet[Issue]:
         if self.repository:
             issues = issues.filter(repository__slug=self.repository)
-        if self.state in {str(state) for state in State}:
+        if self.state:
             issues = issues.filter(state=self.state)
-        if self.priority in {"0", "1", "2", "3"}:
+        if self.priority:
             issues = issues.filter(priority=int(self.priority))
         if self.owner == "none":
             issues = issues.filter(owner=None)
@@ -89,10 +69,6 @@ class Choice:
             issues = issues.filter(wanted).distinct()
         return issues
 
-    @property
-    def is_narrowed(self) -> bool:
-        return bool(self.state or self.priority or self.owner or self.contradicted or self.words)
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -105,31 +81,28 @@ class Column:
 
 @require_GET
 def issue_list(request: HtmxHttpRequest) -> HttpResponse:
-    choice = Choice.of(request.GET)
-    repository = access.get_repository(request, choice.repository) if choice.repository else None
-    issues = choice.apply(access.visible(request.user, Issue.objects.select_related("repository", "owner")))
-    ordered = issues.order_by(*SORTS.get(choice.sort, SORTS[""]))
-    is_board = choice.view != "list"
-    page = Paginator(ordered, 400 if is_board else ISSUES_PER_PAGE).get_page(choice.page)
+    chosen = IssueChoices.from_query(request.GET)
+    repository = access.get_repository(request, chosen.repository) if chosen.repository else None
+    issues = chosen.apply(access.visible(request.user, Issue.objects.select_related("repository", "owner")))
+    is_board = not chosen.view
+    page = Paginator(issues.order_by(*SORTS[chosen.sort]), 400 if is_board else ISSUES_PER_PAGE).get_page(
+        chosen.page
+    )
     context = {
         "repository": repository,
-        "choice": choice,
+        "chosen": chosen,
         "page": page,
         "columns": _columns(page.object_list) if is_board else [],
-        "states": _options(choice, "state", [("", "All"), *STATES]),
-        "priorities": _options(choice, "priority", [("", "Any"), *((str(n), f"P{n}") for n in range(4))]),
-        "owners": _options(choice, "owner", _owners(request, repository)),
-        "sorts": _options(
-            choice,
-            "sort",
-            [("", "Priority"), ("newest", "Newest"), ("open", "Most places"), ("due", "Due first")],
+        "states": chosen.options("state", [("", "All"), *STATES]),
+        "priorities": chosen.options("priority", [("", "Any"), *((str(n), f"P{n}") for n in range(4))]),
+        "owners": chosen.options("owner", _owners(request, repository)),
+        "sorts": chosen.options(
+            "sort", [("", "Priority"), ("newest", "Newest"), ("open", "Most places"), ("due", "Due first")]
         ),
-        "contradicted_query": choice.query(contradicted="" if choice.contradicted else "1"),
-        "board_query": choice.query(view=""),
-        "list_query": choice.query(view="list"),
-        "widest_query": Choice(repository=choice.repository, view=choice.view).query(),
-        "previous_query": choice.query(page=str(page.number - 1)),
-        "next_query": choice.query(page=str(page.number + 1)),
+        "contradicted_query": chosen.query(contradicted="" if chosen.contradicted else "1"),
+        "board_query": chosen.query(view=""),
+        "list_query": chosen.query(view="list"),
+        **chosen.turns(page.number),
     }
     return render_page(request, "audits/issue_list.html", context, partials=("issue-results",))
 
@@ -140,11 +113,6 @@ def _owners(request: HtmxHttpRequest, repository: Repository | None) -> list[tup
         issues = issues.filter(repository=repository)
     names = issues.order_by("owner__username").values_list("owner__username", flat=True).distinct()[:20]
     return [("", "Anybody"), ("none", "Nobody"), *((name, name) for name in names)] if names else []
-
-
-def _options(choice: Choice, name: str, values: Iterable[tuple[str, str]]) -> list[Option]:
-    current = getattr(choice, name)
-    return [Option(value, label, value == current, choice.query(**{name: value})) for value, label in values]
 
 
 def _columns(issues: Iterable[Issue]) -> list[Column]:
@@ -430,7 +398,7 @@ def _filters(show: str, happenings: Sequence[Happening]) -> list[tuple[Option, i
     for value, label in labels.items():
         count = sum(not value or value in happening.kinds for happening in happenings)
         query = f"?show={value}#timeline" if value else "?#timeline"
-        found.append((Option(value, label, value == show, query), count))
+        found.append((Option(value=value, label=label, active=value == show, query=query), count))
     return found
 
 

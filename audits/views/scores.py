@@ -1,9 +1,8 @@
 """The canonical subjects of a repository: which have no open violation, and how that went."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
 from django.http import HttpResponse
@@ -13,7 +12,8 @@ from audits import access, scoring
 from audits.engine.findings import Zone
 from audits.models import Repository
 from audits.scoring import Level, Standing
-from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
+from audits.views.choices import Choices, Option, among, parameter
+from audits.views.pages import HtmxHttpRequest, render_page
 from audits.views.trend import Drawing, Moment, draw
 
 SUBJECTS_PER_PAGE = 50
@@ -21,12 +21,25 @@ SHOWN_LEVELS = 50
 SHOWS = {"": "All", "open": "With open violations", "clean": "Without"}
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    label: str
-    count: int
-    query: str
-    active: bool
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectChoices(Choices):
+    zone: str = among({*Zone})
+    show: str = among(SHOWS)
+    words: str = parameter("q")
+
+    def shows(self, standing: Standing) -> bool:
+        count = standing.open[self.zone] if self.zone else standing.total
+        return not self.show or (count > 0) == (self.show == "open")
+
+    def counted(
+        self, name: str, values: Iterable[tuple[str, str]], standings: Sequence[Standing]
+    ) -> list[Option]:
+        """The values of a field as links, with how many of these subjects each would show."""
+        changes: list[dict[str, Any]] = [{name: value} for value, _ in values]
+        counts = [sum(map(replace(self, **change).shows, standings)) for change in changes]
+        return [
+            replace(option, count=n) for option, n in zip(self.options(name, values), counts, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,48 +66,24 @@ def zone_scores(repository: Repository) -> list[ZoneScore]:
 def repository_score(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     rows = Repository.objects.select_related("current_audit")
     repository = access.get_repository(request, slug, rows=rows)
-    zone = request.GET.get("zone", "")
-    zone = zone if zone in {*Zone} else ""
-    show = request.GET.get("show", "")
-    show = show if show in SHOWS else ""
-    words = wanted_text(request.GET.get("q"))
+    chosen = SubjectChoices.from_query(request.GET)
     found = scoring.standings(repository)
     scores = [ZoneScore(str(z), sum(not each.open[z] for each in found), len(found)) for z in Zone]
-    matching = [each for each in found if words.lower() in each.name.lower()]
-    chosen = [each for each in matching if _is_shown(each, show, zone)]
-    page = Paginator(chosen, SUBJECTS_PER_PAGE).get_page(request.GET.get("page"))
-
-    def query(**changes: Any) -> str:
-        values = {"zone": zone, "show": show, "q": words, **changes}
-        return "?" + urlencode({name: value for name, value in values.items() if value})
-
+    matching = [each for each in found if chosen.words.lower() in each.name.lower()]
+    page = Paginator(list(filter(chosen.shows, matching)), SUBJECTS_PER_PAGE).get_page(chosen.page)
     levels = scoring.over_history(repository)
     context = {
         "repository": repository,
         "scores": scores,
         "subjects": len(found) if repository.current_audit_id is not None else 0,
-        "zone": zone,
-        "show": show,
-        "words": words,
+        "chosen": chosen,
         "page": page,
-        "shows": [
-            Choice(label, sum(_is_shown(s, key, zone) for s in matching), query(show=key), key == show)
-            for key, label in SHOWS.items()
-        ],
-        "zones": [
-            Choice(value, sum(_is_shown(s, show, value) for s in matching), query(zone=value), value == zone)
-            for value in ("", *map(str, Zone))
-        ],
-        "previous_query": query(page=page.number - 1),
-        "next_query": query(page=page.number + 1),
+        "shows": chosen.counted("show", list(SHOWS.items()), matching),
+        "zones": chosen.counted("zone", [(value, value) for value in ("", *map(str, Zone))], matching),
+        **chosen.turns(page.number),
         **_trend(levels),
     }
     return render_page(request, "audits/repository_score.html", context)
-
-
-def _is_shown(standing: Standing, show: str, zone: str) -> bool:
-    count = standing.open[zone] if zone else standing.total
-    return not show or (count > 0) == (show == "open")
 
 
 def _trend(levels: Sequence[Level]) -> dict[str, Any]:

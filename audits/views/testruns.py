@@ -1,7 +1,7 @@
 """Test runs: those of a repository, one of them, two beside each other, and one test over all of them."""
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from django.core.paginator import Paginator
@@ -15,6 +15,7 @@ from audits.comparisons import Compared
 from audits.forms import UploadForm
 from audits.models import Repository, Test, TestReport, TestResult, TestRun
 from audits.testruns import Change, Outcome
+from audits.views.choices import Choices, among, parameter
 from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
 
 RUNS_PER_PAGE = 30
@@ -96,13 +97,10 @@ def run_upload(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     return render(request, "audits/testrun_upload.html", {"repository": repository, "form": form}, status=422)
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeOption:
-    value: str
-    label: str
-    count: int
-    active: bool
-    query: str
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultChoices(Choices):
+    outcome: str = among(OUTCOMES)
+    words: str = parameter("q")
 
 
 @require_GET
@@ -110,42 +108,31 @@ def run_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     has_report = Exists(TestReport.objects.filter(run=OuterRef("pk")))
     rows = TestRun.objects.select_related("repository", "received_from").annotate(has_report=has_report)
     run = access.get_of_visible(request, rows, pk=pk)
-    outcome = request.GET.get("outcome", "")
-    words = wanted_text(request.GET.get("q"))
+    chosen = ResultChoices.from_query(request.GET)
     results = run.results.select_related("test")
-    if outcome in OUTCOMES:
-        results = results.filter(outcome=outcome)
-    else:
-        outcome = ""
-    if words:
-        results = results.filter(test__name__icontains=words)
+    if chosen.outcome:
+        results = results.filter(outcome=chosen.outcome)
+    if chosen.words:
+        results = results.filter(test__name__icontains=chosen.words)
     # Failures and errors first: "error" and "failed" come before the other outcomes in the alphabet.
     page = Paginator(results.order_by("outcome", "test__name", "ordinal"), RESULTS_PER_PAGE).get_page(
-        request.GET.get("page")
+        chosen.page
     )
-
-    def query(**changed: str) -> str:
-        pairs = {"outcome": outcome, "q": words, "page": ""} | changed
-        return "?" + urlencode({name: value for name, value in pairs.items() if value})
-
+    counts = {"": sum(run.counts.values()), **run.counts}
+    outcomes = chosen.options("outcome", [("", "All"), *((str(o), label) for o, label in OUTCOMES.items())])
     others = run.repository.test_runs.filter(state=TestRun.State.READ).exclude(pk=run.pk)
     context = {
         "run": run,
         "repository": run.repository,
         "page": page,
-        "words": words,
-        "outcome": outcome,
+        "chosen": chosen,
         "outcomes": [
-            OutcomeOption("", "All", sum(run.counts.values()), not outcome, query(outcome="")),
-            *(
-                OutcomeOption(str(o), label, run.counts[o], o == outcome, query(outcome=str(o)))
-                for o, label in OUTCOMES.items()
-                if run.counts.get(o)
-            ),
+            replace(option, count=counts[option.value])
+            for option in outcomes
+            if not option.value or counts.get(option.value)
         ],
         "others": others.order_by("-commit_time", "-pk")[:100],
-        "previous_query": query(page=str(page.number - 1)),
-        "next_query": query(page=str(page.number + 1)),
+        **chosen.turns(page.number),
     }
     return render_page(request, "audits/testrun_detail.html", context, partials=("run-panel",))
 

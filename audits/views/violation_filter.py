@@ -12,6 +12,7 @@ from audits.engine.findings import Annotation, Severity, Zone
 from audits.models import Violation
 from audits.models.violation import counting, waived
 from audits.templatetags.audit_words import ANNOTATIONS, SEVERITIES, ZONES
+from audits.views.choices import Facet, Option
 from audits.views.pages import wanted_text
 
 STATES = {"open": "Open", "waived": "Waived", "gone": "Gone", "all": "All"}
@@ -33,25 +34,6 @@ PLACE_SORTS = {
 }
 MAX_OPEN_GROUPS = 20
 MAX_CHOICES = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One choice of a facet: how many violations it has given the other facets, and where a click on it leads."""
-
-    value: str
-    label: str
-    title: str
-    count: int
-    active: bool
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    name: str
-    label: str
-    options: tuple[Option, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +253,15 @@ class ViolationFilter:
             choice = replace(self, state=value, opened=(), page=1)
             count = sum(row.count for row in rows if choice._lets_through(row))
             if count or value != "waived" or self.state == "waived":
-                options.append(Option(value, label, "", count, value == self.state, choice.query()))
+                options.append(
+                    Option(
+                        value=value,
+                        label=label,
+                        count=count,
+                        active=value == self.state,
+                        query=choice.query(),
+                    )
+                )
         return Facet("state", "State", tuple(options))
 
     def _facet(
@@ -287,7 +277,9 @@ class ViolationFilter:
                 continue
             rest = tuple(v for v in chosen if v != value)
             after = replace(_with(self, field, rest if active else (*chosen, value)), opened=(), page=1)
-            options.append(Option(value, name, title, count, active, after.query()))
+            options.append(
+                Option(value=value, label=name, title=title, count=count, active=active, query=after.query())
+            )
         return Facet(field, label, tuple(options))
 
     def _lets_through(self, row: FacetRow) -> bool:
