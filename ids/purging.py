@@ -1,13 +1,14 @@
-"""Records of IDs whose time is over: previewed, and deleted in short transactions."""
+"""Records of IDs whose time is over, and idempotency keys of yesterday: deleted in short transactions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from django.db import connection, transaction
 
-from ids.models import IdempotencyKey, IDType, IssuedID
+from ids.models import IDType, IssuedID
 from ids.refusals import InvalidCount
 
 BATCH: Final = 5_000
@@ -42,21 +43,35 @@ def purge(now: datetime, most: int | None = None) -> list[Due]:
     In transactions of 5,000 rows that skip what others hold. The counters stay, so no ID comes twice. ``most`` bounds
     the rows of one call, over all types.
     """
+    left, done = _checked(most), []
+    for id_type, before in _due(now):
+        number = _in_parts(partial(_purge, id_type.pk, before), left)
+        left -= number
+        done.append(Due(id_type.value, before, number))
+    return done
+
+
+def purge_keys(now: datetime, most: int | None = None) -> int:
+    """Deletes idempotency keys, with their answers, a day after they came; how many. Bounded and in parts likewise."""
+    return _in_parts(partial(_purge_keys, now - timedelta(hours=KEY_HOURS)), _checked(most))
+
+
+def _checked(most: int | None) -> int:
     if most is not None and most < 1:
         raise InvalidCount("The most that a purge deletes is at least 1.", 1, received=most)
-    left = most if most is not None else 2**62
-    done = []
-    for id_type, before in _due(now):
-        total = 0
-        while left > 0:
-            size = min(BATCH, left)
-            number = _purge(id_type.pk, before, size)
-            total, left = total + number, left - number
-            if number < size:
-                break
-        done.append(Due(id_type.value, before, total))
-    IdempotencyKey.objects.filter(made_at__lt=now - timedelta(hours=KEY_HOURS)).delete()
-    return done
+    return most if most is not None else 2**62
+
+
+def _in_parts(delete: Callable[[int], int], most: int) -> int:
+    """Has ``delete`` take so many rows at a time, until it finds fewer or ``most`` are gone; how many went."""
+    total = 0
+    while total < most:
+        size = min(BATCH, most - total)
+        number = delete(size)
+        total += number
+        if number < size:
+            break
+    return total
 
 
 def _due(now: datetime) -> Iterator[tuple[IDType, datetime]]:
@@ -71,6 +86,18 @@ def _purge(type_id: int, before: datetime, size: int) -> int:
         (number,) = cursor.fetchone()
     return int(number)
 
+
+def _purge_keys(before: datetime, size: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_PURGE_KEYS, {"before": before, "size": size})
+        return int(cursor.rowcount)
+
+
+_PURGE_KEYS = """
+DELETE FROM ids_idempotencykey WHERE id IN (
+    SELECT id FROM ids_idempotencykey WHERE made_at < %(before)s
+     ORDER BY made_at LIMIT %(size)s FOR UPDATE SKIP LOCKED)
+"""
 
 # A purged record that was active counts as released from now on: it is not active any more. Other names go with it.
 _PURGE = """

@@ -22,6 +22,12 @@ def purge_ids() -> None:
     purging.purge(timezone.now(), most=MOST_PURGED)
 
 
+@shared_task  # type: ignore[untyped-decorator]
+def purge_keys() -> None:
+    """Delete the idempotency keys of more than a day ago, with their answers."""
+    purging.purge_keys(timezone.now(), most=MOST_PURGED)
+
+
 @worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def _write_the_last_counts(**_: object) -> None:
     """Celery's children end without Python's own way of ending, where the last counts would be written."""

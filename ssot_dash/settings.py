@@ -309,6 +309,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 1800.0,
         "options": {"expires": 1800},
     },
+    "purge-idempotency-keys": {
+        "task": "ids.tasks.purge_keys",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "purge-old": {
         "task": "ssot_dash.tasks.purge_old",
         "schedule": 3600.0,

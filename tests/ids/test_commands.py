@@ -6,7 +6,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from ids import conversion, lookups, minting, purging, tasks
@@ -40,13 +43,10 @@ def test_records_past_their_retention_go_and_their_counters_stay() -> None:
     kept = minting.generate("user")
     IDType.objects.filter(value="run").update(retention_days=30)
     IssuedID.objects.exclude(pk__in=new).update(issued_at=timezone.now() - timedelta(days=31))
-    IdempotencyKey.objects.create(
-        caller="x", key="k", digest=b"", made_at=timezone.now() - timedelta(hours=purging.KEY_HOURS + 1)
-    )
     assert "run: 10 records" in run("purge_ids", "--preview") and IssuedID.objects.count() == 16
     tasks.purge_ids()
     assert set(IssuedID.objects.values_list("id", flat=True)) == {*new, kept}
-    assert not UUIDAlias.objects.exists() and not IdempotencyKey.objects.exists()
+    assert not UUIDAlias.objects.exists()
     figures = {row.type: (row.issued, row.active, row.released) for row in lookups.stats()}
     assert figures["run"] == (15, 5, 10)
     assert minting.generate_many("run", 1)[0].startswith("run_16_")
@@ -60,6 +60,39 @@ def test_a_purge_is_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     later = timezone.now() + timedelta(days=2)
     assert [row.records for row in purging.purge(later, most=4)] == [4]
     assert [row.records for row in purging.purge(later)] == [6]
+
+
+def test_keys_go_a_day_after_they_came() -> None:
+    for key, hours in (("old", 25), ("new", 23)):
+        made_at = timezone.now() - timedelta(hours=hours)
+        IdempotencyKey.objects.create(caller="x", key=key, digest=b"", made_at=made_at)
+    tasks.purge_keys()
+    assert [row.key for row in IdempotencyKey.objects.all()] == ["new"]
+    assert tasks.purge_keys.name in {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+
+
+def test_keys_go_in_parts_too_and_those_that_a_request_holds_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purging, "BATCH", 3)
+    IdempotencyKey.objects.bulk_create(
+        IdempotencyKey(caller="x", key=str(number), digest=b"", made_at=timezone.now())
+        for number in range(10)
+    )
+    later = timezone.now() + timedelta(hours=purging.KEY_HOURS + 1)
+    with CaptureQueriesContext(connection) as queries:
+        assert purging.purge_keys(later, most=7) == 7
+    assert sum("DELETE" in query["sql"] for query in queries) == 3 and IdempotencyKey.objects.count() == 3
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT FROM ids_idempotencykey WHERE key = '9' FOR UPDATE")
+            purging.purge_keys(later)
+            assert [row.key for row in IdempotencyKey.objects.all()] == ["9"]
+            cursor.execute("ROLLBACK")
+    finally:
+        other.close()
+    purging.purge_keys(later)
+    assert not IdempotencyKey.objects.exists()
 
 
 def test_a_uuid_and_its_id_are_a_pair() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ids import tasks
 from ssot_dash.embedded.data import BASE_DIR
 
 Load = Callable[..., dict[str, Any]]
@@ -104,3 +105,11 @@ def test_content_security_policy_has_no_way_around(load: Load) -> None:
     directives = load()["CONTENT_SECURITY_POLICY"]["DIRECTIVES"]
     sources = {str(source) for values in directives.values() for source in values}
     assert not [source for source in sources if "unsafe" in source or "*" in source or "http" in source]
+
+
+def test_ids_are_purged_by_themselves_only_where_it_is_said_how_often(load: Load) -> None:
+    assert tasks.purge_ids.name not in {
+        entry["task"] for entry in load(SSOT_PURGE_HOURS="0")["CELERY_BEAT_SCHEDULE"].values()
+    }
+    entry = load(SSOT_PURGE_HOURS="6")["CELERY_BEAT_SCHEDULE"]["purge-ids"]
+    assert (entry["task"], entry["schedule"]) == (tasks.purge_ids.name, 6 * 3600)
