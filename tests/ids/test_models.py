@@ -217,7 +217,7 @@ def test_the_history_says_who_changed_what_from_what_to_what_and_why(
     assert first.kind == "Created" and first.fields == ()
 
 
-def test_a_type_that_came_without_a_record_has_no_changes() -> None:
+def test_a_type_that_came_without_a_record_has_no_changes(db: None) -> None:
     (bulk,) = IDType.objects.bulk_create([IDType(value="bulk", description="By a program.")])
     assert bulk.changes(5) == []
 
