@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
 from audits import access, auditing
 from audits.forms import RepositoryForm
-from audits.models import Audit, Repository
-from audits.models.violation import counting
+from audits.models import Audit, Repository, Violation
 
 
 @admin.register(Repository)
@@ -43,7 +43,9 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Repository]:
-        count = Count("violations", filter=counting("violations__"))
+        # for itself in each row: to join and group would repeat the repository for each violation
+        mine = Violation.objects.counting().filter(repository=OuterRef("pk")).order_by().values("repository")
+        count = Coalesce(Subquery(mine.values(count=Count("*"))), 0)
         return Repository.objects.visible_to(request.user).annotate(open_count=count)
 
     @admin.display(ordering="open_count")

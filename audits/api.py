@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
 from django.db import models
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import File, Form, Query, Router, Schema, Status
@@ -163,14 +163,14 @@ def _allowed(request: HttpRequest, rows: QuerySet[M], through: str = "repository
     return rows if only is None else rows.filter(**{through: only})
 
 
-def _repository_out(repository: Repository) -> RepositoryOut:
+def _repository_out(repository: Repository, open_violations: int) -> RepositoryOut:
     current = repository.current_audit
     return RepositoryOut(
         slug=repository.slug,
         name=repository.name,
         branch=repository.branch,
         audited=current.commit_sha if current is not None else None,
-        open_violations=repository.violations.counting().count(),
+        open_violations=open_violations,
     )
 
 
@@ -178,13 +178,17 @@ def _repository_out(repository: Repository) -> RepositoryOut:
 def list_repositories(request: HttpRequest) -> list[RepositoryOut]:
     """Every repository that is audited."""
     rows = _allowed(request, Repository.objects.select_related("current_audit"), "pk")
-    return [_repository_out(row) for row in rows[:MAX_PAGE]]
+    listed = list(rows[:MAX_PAGE])
+    counts = Violation.objects.counting().filter(repository__in=listed).order_by().values_list("repository")
+    found = dict(counts.annotate(count=Count("*")))
+    return [_repository_out(row, found.get(row.pk, 0)) for row in listed]
 
 
 @router.get("/repositories/{slug}", response=RepositoryOut, openapi_extra={"x-scope": "audits:read"})
 def show_repository(request: HttpRequest, slug: str) -> RepositoryOut:
     """One repository."""
-    return _repository_out(_repository(request, slug))
+    repository = _repository(request, slug)
+    return _repository_out(repository, repository.violations.counting().count())
 
 
 # --- Audits -------------------------------------------------------------------------------------------------

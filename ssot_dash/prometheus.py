@@ -97,7 +97,7 @@ def _audits() -> Iterable[Metric]:
         labels=["repository", "rule", "zone"],
     )
     keys = ("repository__slug", "rule", "zone")
-    rows = Violation.objects.counting().order_by().values_list(*keys).annotate(count=Count("pk"))
+    rows = Violation.objects.counting().order_by().values_list(*keys).annotate(count=Count("*"))
     for slug, rule, zone, count in sorted(rows):
         violations.add_metric([slug, rule, zone], count)
     yield violations

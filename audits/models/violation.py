@@ -73,6 +73,12 @@ class Violation(models.Model):
         ]
         indexes = [
             models.Index(fields=["repository", "is_open", "rule", "subject"], name="violations_by_subject"),
+            # Counts of what is open are read from it alone, without the table.
+            models.Index(
+                fields=["repository", "rule", "zone", "severity", "waived_until"],
+                condition=models.Q(is_open=True),
+                name="open_violations_counted",
+            ),
         ]
 
     def __str__(self) -> str:

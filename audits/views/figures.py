@@ -53,7 +53,7 @@ def open_by_repository() -> dict[int, Tally]:
         Violation.objects.counting()
         .order_by()
         .values_list("repository_id", "zone")
-        .annotate(count=Count("pk"), worst=Min("severity"))
+        .annotate(count=Count("*"), worst=Min("severity"))
     )
     for repository_id, zone, count, severity in rows:
         counts.setdefault(repository_id, {})[zone] = count
@@ -66,12 +66,12 @@ def open_by_repository() -> dict[int, Tally]:
 def waived_by_repository() -> dict[int, int]:
     """Repository id to the number of its violations that stand in the code and don't count today. One query."""
     rows = Violation.objects.waived().order_by().values_list("repository_id")
-    return dict(rows.annotate(count=Count("pk")))
+    return dict(rows.annotate(count=Count("*")))
 
 
 def waived_in(repository: Repository) -> Tally:
     """The violations of a repository that stand in the code and don't count today. One query."""
-    rows = repository.violations.waived().order_by().values_list("zone").annotate(count=Count("pk"))
+    rows = repository.violations.waived().order_by().values_list("zone").annotate(count=Count("*"))
     return tally_of(dict(rows))
 
 
@@ -83,7 +83,7 @@ def open_by_rule(repository: Repository) -> list[RuleTally]:
         repository.violations.counting()
         .order_by()
         .values_list("rule", "zone")
-        .annotate(count=Count("pk"), worst=Min("severity"))
+        .annotate(count=Count("*"), worst=Min("severity"))
     )
     for rule, zone, count, severity in rows:
         counts.setdefault(rule, {})[zone] = count

@@ -44,7 +44,8 @@ def _context(repository: Repository, audits: list[Audit]) -> dict[str, Any]:
     seen = {row.audit.pk: row for row in audit_rows([*audits, *filter(None, [repository.current_audit])])}
     rules = open_by_rule(repository)
     worst = ViolationFilter()
-    rows = list(worst.grouped(repository.violations.all())[:WORST_SUBJECTS])
+    violations = repository.violations.all()
+    rows = worst.with_files(violations, worst.grouped(violations)[:WORST_SUBJECTS])
     return {
         "repository": repository,
         "latest_audit": latest,

@@ -187,8 +187,13 @@ class ViolationFilter:
         return violations
 
     def grouped(self, violations: QuerySet[Violation]) -> QuerySet[Violation, Any]:
-        """One row per (rule, subject) with figures, in the chosen order."""
+        """One row per (rule, subject) with figures, in the chosen order.
+
+        ``files`` are among the figures only where they are the order: see ``with_files``.
+        """
         field, descending = _order(self.sort, GROUP_SORTS)
+        # Distinct paths can only be counted in sorted rows, which takes longer than all the rest.
+        files = {"files": Count("path", distinct=True)} if field == "files" else {}
         first = [("-" if descending else "") + field] if field else []
         return (
             self.apply(violations)
@@ -197,12 +202,30 @@ class ViolationFilter:
                 places=Count("pk"),
                 open_places=Count("pk", filter=counting()),
                 waived_places=Count("pk", filter=waived()),
-                files=Count("path", distinct=True),
+                **files,
                 worst=Min("severity"),
                 **{zone: Count("pk", filter=Q(zone=zone)) for zone in Zone},
             )
             .order_by(*first, *(f for f in ("worst", "-places", "subject", "rule") if f not in first))
         )
+
+    def with_files(
+        self, violations: QuerySet[Violation], rows: Iterable[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Some rows of ``grouped``, with ``files``: in how many files the places are. One query at most."""
+        listed = list(rows)
+        if missing := [(row["rule"], row["subject"]) for row in listed if "files" not in row]:
+            wanted = Q()
+            for rule, subject in missing:
+                wanted |= Q(rule=rule, subject=subject)
+            counts = self.apply(violations).filter(wanted).order_by().values_list("rule", "subject")
+            files = {
+                (rule, subject): count
+                for rule, subject, count in counts.annotate(count=Count("path", distinct=True))
+            }
+            for row in listed:
+                row.setdefault("files", files.get((row["rule"], row["subject"]), 0))
+        return listed
 
     def listed(self, violations: QuerySet[Violation]) -> QuerySet[Violation]:
         """The single violations in the chosen order."""

@@ -85,7 +85,9 @@ def violation_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
         "unseen": unseen_in(repository.current_audit) if not page.paginator.count else 0,
         "columns": _columns(choice),
         "page": page,
-        "groups": [] if choice.flat else _groups(choice, violations, list(page.object_list)),
+        "groups": []
+        if choice.flat
+        else _groups(choice, violations, choice.with_files(violations, page.object_list)),
         "previous_query": choice.page_query(page.number - 1) if page.has_previous() else "",
         "next_query": choice.page_query(page.number + 1) if page.has_next() else "",
     }

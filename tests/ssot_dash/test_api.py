@@ -433,3 +433,14 @@ def test_a_token_is_asked_about_in_one_statement_and_may_what_its_user_may_now(d
     User.objects.filter(pk=user.pk).update(is_superuser=True)
     assert allowed() == set(ALL)
     assert ApiToken.objects.get(pk=token.pk).used_at is not None
+
+
+def test_many_repositories_are_listed_by_as_many_queries_as_one(
+    db: None, django_assert_max_num_queries: Any
+) -> None:
+    boss = User.objects.create_superuser("boss-of-many")
+    client = Client(headers={"Authorization": f"Bearer {tokens.create(boss, 'x', ['audits:read'])[1]}"})
+    Repository.objects.bulk_create(Repository(name=f"r{n}", slug=f"r{n}", location="/x") for n in range(20))
+    with django_assert_max_num_queries(4):
+        listed = client.get("/api/v1/repositories").json()
+    assert len(listed) >= 20 and listed[-1]["open_violations"] == 0

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models import Min, Q
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -107,6 +108,28 @@ def test_hot_spots_lead_from_folder_to_file(told: tuple[History, Drifting], view
     assert "runs.py" in inner.replace("<wbr>", "") and "?in=app%2Fruns.py" not in inner
     assert "Nothing here" in viewer.get(f"{url}?in=elsewhere").content.decode()
     assert viewer.get(f"{url}?in=%00..%2F").status_code == 200
+
+
+def test_hot_spots_list_what_is_open_for_longest_first(
+    told: tuple[History, Drifting], viewer: Client
+) -> None:
+    repository = told[0].repository
+    model = Violation.objects.filter(repository=repository).first()
+    assert model is not None
+    names = [field.name for field in Violation._meta.fields if field.name not in {"id", "fingerprint"}]
+    values = {name: getattr(model, name) for name in names} | {"is_open": True}
+    many = Violation.objects.bulk_create(Violation(fingerprint=f"{n}", **values) for n in range(40))
+    commits = list(Commit.objects.filter(repository=repository).order_by("position"))
+    for number, violation in enumerate(many):  # each twice, as what came back: the first time counts
+        for commit in {commits[number % 2], commits[-1]}:
+            Event.objects.create(violation=violation, commit=commit, kind=Event.Kind.INTRODUCED)
+    first = Min("events__commit__time", filter=Q(events__kind=Event.Kind.INTRODUCED))
+    expected = repository.violations.counting().annotate(since=first).exclude(since=None)
+    page = viewer.get(f"/repositories/{repository.slug}/hot-spots/")
+    assert [(each.pk, each.since) for each in page.context["oldest"]] == [
+        (each.pk, each.since) for each in expected.order_by("since", "pk")[: len(page.context["oldest"])]
+    ]
+    assert len(page.context["oldest"]) > 10
 
 
 def test_only_those_who_may_audit_start_it(

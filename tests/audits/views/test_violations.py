@@ -6,10 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.http import QueryDict
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from audits.models import Repository, Violation
+from audits.views.figures import open_by_repository, open_by_rule
+from audits.views.violation_filter import ViolationFilter
 from tests.audits.story import NASTY_PATH, Story
 from tests.audits.views.conftest import fragment
 
@@ -211,10 +216,44 @@ def test_nothing_found_tells_not_audited_from_nothing_matches_from_nothing_wrong
 def test_list_needs_few_queries(
     boss: Client, story: Story, django_assert_num_queries: DjangoAssertNumQueries, query: str
 ) -> None:
-    # session, user, repository, count, rows, facets; for the places of all opened subjects; for what else of gone ones
-    # is open
-    with django_assert_num_queries(6 + ("open=" in query) + ("state=all" in query)):
+    # session, user, repository, count, rows, facets; the files of the listed subjects; for the places of all opened
+    # subjects; for what else of gone ones is open
+    of_subjects = "view=places" not in query
+    with django_assert_num_queries(6 + of_subjects + ("open=" in query) + ("state=all" in query)):
         boss.get(f"/repositories/story/violations/{query}")
+
+
+def test_files_are_those_of_the_places_that_are_listed(viewer: Client, story: Story) -> None:
+    violations = story.repository.violations.all()
+    for query in ("", "state=all", "state=gone", "zone=test", "q=app"):
+        counted = ViolationFilter.from_query(QueryDict(query))
+        ordered = ViolationFilter.from_query(QueryDict(f"{query}&sort=-files"))
+        rows = counted.with_files(violations, counted.grouped(violations))
+        expected = {(row["rule"], row["subject"]): row["files"] for row in ordered.grouped(violations)}
+        assert {(row["rule"], row["subject"]): row["files"] for row in rows} == expected
+        assert all(expected.values())
+
+
+def test_what_is_open_can_be_counted_without_reading_the_table(story: Story) -> None:
+    first = story.repository.violations.filter(is_open=True).first()
+    assert first is not None
+    names = [field.name for field in Violation._meta.fields if field.name not in {"id", "fingerprint"}]
+    values = {name: getattr(first, name) for name in names}
+    Violation.objects.bulk_create(Violation(fingerprint=f"{n}", **values) for n in range(3_000))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE audits_violation")
+        # What it takes for a small table, and for rows that no vacuum has seen.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute("SET LOCAL enable_indexscan = off")
+    with CaptureQueriesContext(connection) as captured:
+        open_by_repository()
+        open_by_rule(story.repository)
+    for query in captured.captured_queries:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {query['sql']}")
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+        assert "Index Only Scan using open_violations_counted" in plan, plan
 
 
 # --- One violation ------------------------------------------------------------------------------------------
