@@ -11,6 +11,8 @@ from audits.models.audit import IN_FLIGHT
 from audits.views.figures import unseen_in
 from audits.views.pages import HtmxHttpRequest, wanted_text
 
+_IN_FLIGHT = "Another audit of this repository is in flight. Start yours when it has ended."
+
 
 @require_POST
 def audit_now(request: HtmxHttpRequest, slug: str) -> HttpResponse:
@@ -35,6 +37,33 @@ def audit_now(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     if request.htmx:
         return _panel(request, audit, repository.get_absolute_url())
     return redirect(repository)
+
+
+@require_POST
+def audit_history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    """Queue an audit of the whole history, or of what is new since the last one, up to ``rev`` (empty: the branch)."""
+    return _audit_all(request, slug, Covers.HISTORY, "audits:history")
+
+
+@require_POST
+def find_duplicates(request: HtmxHttpRequest, slug: str) -> HttpResponse:
+    """Queue a search for possible duplicates at ``rev`` (empty: the branch's newest commit)."""
+    return _audit_all(request, slug, Covers.DUPLICATES, "audits:duplicate-list")
+
+
+def _audit_all(request: HtmxHttpRequest, slug: str, covers: Covers, page: str) -> HttpResponse:
+    repository = access.get_repository(request, slug, "audits.add_audit")
+    rev = wanted_text(request.POST.get("rev"), 300)
+    try:
+        audit, is_new = auditing.request(repository, rev, user=request.user, covers=covers)
+    except fetching.LocationError as error:
+        messages.error(request, str(error))
+        return redirect(page, slug)
+    if is_new:
+        tasks.dispatch_after_commit(audit)
+    elif audit.covers != covers:
+        messages.info(request, _IN_FLIGHT)
+    return redirect(audit)
 
 
 @require_POST
@@ -83,9 +112,7 @@ def _request(
     if is_new:
         tasks.dispatch_after_commit(audit)
     elif audit.rev != rev:
-        messages.info(
-            request, "Another audit of this repository is in flight. Start yours when it has ended."
-        )
+        messages.info(request, _IN_FLIGHT)
     return audit
 
 

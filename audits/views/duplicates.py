@@ -6,19 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from audits import access, auditing, discoveries, fetching, tasks
+from audits import access, discoveries, fetching
 from audits.engine.duplicates import Definition, Group, Relation, declaration, zone_counts
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
 from audits.models import Covers, DuplicateReport, Repository
 from audits.views.choices import Choices, Facet, among, parameter
-from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
+from audits.views.pages import HtmxHttpRequest, render_page
 
 GROUPS_PER_PAGE = 30
 SHOWN_DEFINITIONS = 60
@@ -30,25 +28,6 @@ RELATIONS = {
     Relation.SAME_NAME: ("Same name", "They share a name; their bodies differ."),
 }
 KINDS = {"class": "Classes", "function": "Functions", "method": "Methods and inner ones"}
-
-
-@require_POST
-def find(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    """Queue a search for possible duplicates at ``rev`` (empty: the branch's newest commit)."""
-    repository = access.get_repository(request, slug, "audits.add_audit")
-    rev = wanted_text(request.POST.get("rev"), 300)
-    try:
-        audit, is_new = auditing.request(repository, rev, user=request.user, covers=Covers.DUPLICATES)
-    except fetching.LocationError as error:
-        messages.error(request, str(error))
-        return redirect("audits:duplicate-list", slug)
-    if is_new:
-        tasks.dispatch_after_commit(audit)
-    elif audit.covers != Covers.DUPLICATES:
-        messages.info(
-            request, "Another audit of this repository is in flight. Start the search when it has ended."
-        )
-    return redirect(audit)
 
 
 # --- What was found ------------------------------------------------------------------------------------------------

@@ -1,30 +1,29 @@
 """The history of a repository: its trend, one commit of it, and where violations gather."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Exists, Func, Min, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.functions import Substr
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from audits import access, auditing, fetching, tasks
+from audits import access, fetching
 from audits.engine.findings import Zone
 from audits.engine.git import GitError, GitRepository
 from audits.engine.rules import RULES
-from audits.models import Commit, Covers, Event, History, Repository, Violation
+from audits.models import Commit, Event, History, Repository, Violation
 from audits.models.violation import counting
 from audits.views.choices import Choices, among, parameter
 from audits.views.differences import DiffLine, difference
-from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
+from audits.views.pages import HtmxHttpRequest, render_page, trail, wanted_text
 from audits.views.trend import Drawing, Moment, draw
 
 COMMITS_PER_PAGE = 40
@@ -34,25 +33,6 @@ TRIED_FILES = 60
 SHOWN_SPOTS = 40
 SHOWN_SUBJECTS = 12
 PERIODS = {"": "All", "90": "90 days", "30": "30 days", "7": "7 days", "1": "1 day"}
-
-
-@require_POST
-def audit_history(request: HtmxHttpRequest, slug: str) -> HttpResponse:
-    """Queue an audit of the whole history, or of what is new since the last one, up to ``rev`` (empty: the branch)."""
-    repository = access.get_repository(request, slug, "audits.add_audit")
-    rev = wanted_text(request.POST.get("rev"), 300)
-    try:
-        audit, is_new = auditing.request(repository, rev, user=request.user, covers=Covers.HISTORY)
-    except fetching.LocationError as error:
-        messages.error(request, str(error))
-        return redirect("audits:history", slug)
-    if is_new:
-        tasks.dispatch_after_commit(audit)
-    elif audit.covers != Covers.HISTORY:
-        messages.info(
-            request, "Another audit of this repository is in flight. Start yours when it has ended."
-        )
-    return redirect(audit)
 
 
 # --- The trend -------------------------------------------------------------------------------------------------
@@ -288,7 +268,7 @@ def hot_spots(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     context = {
         "repository": repository,
         "folder": folder,
-        "trail": list(_trail(folder)),
+        "trail": trail(folder),
         "spots": _spots(inside, prefix),
         "oldest": _oldest(repository, inside.counting()),
         "returning": _returning(inside),
@@ -296,12 +276,6 @@ def hot_spots(request: HtmxHttpRequest, slug: str) -> HttpResponse:
         "violations_url": reverse("audits:violation-list", args=[repository.slug]),
     }
     return render_page(request, "audits/hot_spots.html", context)
-
-
-def _trail(folder: str) -> Iterator[tuple[str, str]]:
-    parts = folder.split("/") if folder else []
-    for end in range(1, len(parts) + 1):
-        yield parts[end - 1], "?" + urlencode({"in": "/".join(parts[:end])})
 
 
 def _spots(violations: QuerySet[Violation], prefix: str) -> list[Spot]:

@@ -1,6 +1,6 @@
 """How far the moves from deprecated symbols to new ones have come: in all, folder by folder, audit by audit."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from audits import access
 from audits.engine.policy import PolicyError, parse_policy
 from audits.models import Audit, Covers, Repository, State
-from audits.views.pages import HtmxHttpRequest, render_page, wanted_text
+from audits.views.pages import HtmxHttpRequest, render_page, trail, wanted_text
 
 SHOWN_AUDITS = 30
 SHOWN_FOLDERS = 60
@@ -82,7 +82,7 @@ def move_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
         "repository": repository,
         "audit": current,
         "folder": folder,
-        "trail": list(_trail(folder)),
+        "trail": trail(folder),
         "wanted": len(deadlines),
         "moves": [
             _move(old, [row for row in inside if row[0] == old], rows, folder, earlier, deadlines.get(old))
@@ -150,9 +150,3 @@ def _sum(rows: Iterable[Any]) -> Uses:
     for row in rows:
         total += Uses(row[4], row[5])
     return total
-
-
-def _trail(folder: str) -> Iterator[tuple[str, str]]:
-    parts = folder.split("/") if folder else []
-    for end in range(1, len(parts) + 1):
-        yield parts[end - 1], "?" + urlencode({"in": "/".join(parts[:end])})

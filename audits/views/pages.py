@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -33,3 +34,9 @@ def render_page(
 def wanted_text(value: str | None, limit: int = 200) -> str:
     """A text parameter of a query string, without what PostgreSQL refuses (NUL) and no longer than ``limit``."""
     return (value or "").replace("\0", "").strip()[:limit]
+
+
+def trail(folder: str) -> list[tuple[str, str]]:
+    """A folder and those above it, the outermost first: the name of each, and the query string that leads there."""
+    parts = folder.split("/") if folder else []
+    return [(part, "?" + urlencode({"in": "/".join(parts[:end])})) for end, part in enumerate(parts, 1)]
