@@ -21,8 +21,26 @@ from ids.forms import IDTypeForm, LegacyFormatForm
 from ids.models import IDType, IssuedID, LegacyFormat
 
 
+class HistoryAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
+    """Rows with a history, each change in one transaction; an old version is brought back by who may change rows."""
+
+    @transaction.atomic
+    def history_form_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        version_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponseBase:
+        # The library lets everybody who may look at a version go back to it.
+        if request.method == "POST" and not self.has_change_permission(request):
+            raise PermissionDenied
+        response: HttpResponseBase = super().history_form_view(request, object_id, version_id, extra_context)
+        return response
+
+
 @admin.register(IDType)
-class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
+class IDTypeAdmin(HistoryAdmin):
     form = IDTypeForm
     list_display = ("value", "member", "status", "owner", "issued", "last_issued")
     list_filter = ("status",)
@@ -69,20 +87,6 @@ class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
         deleted, counts, permissions, protected = super().get_deleted_objects(objs, request)
         return deleted, counts, permissions, [*protected, *kept]
 
-    @transaction.atomic
-    def history_form_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        version_id: str,
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponseBase:
-        # The library lets everybody who may look at a version go back to it.
-        if request.method == "POST" and not self.has_change_permission(request):
-            raise PermissionDenied
-        response: HttpResponseBase = super().history_form_view(request, object_id, version_id, extra_context)
-        return response
-
     def save_model(self, request: HttpRequest, obj: IDType, form: IDTypeForm, change: bool) -> None:
         form.save_edit()
 
@@ -103,7 +107,7 @@ class IDTypeAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
 
 
 @admin.register(LegacyFormat)
-class LegacyFormatAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
+class LegacyFormatAdmin(HistoryAdmin):
     form = LegacyFormatForm
     list_display = ("name", "type", "sunset")
     list_filter = ("type",)
@@ -115,20 +119,6 @@ class LegacyFormatAdmin(SimpleHistoryAdmin):  # type: ignore[misc]
         (None, {"fields": ["name", "type", "pattern", "example", "sunset", "note"]}),
         ("Why", {"fields": ["change_reason"]}),
     ]
-
-    @transaction.atomic
-    def history_form_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        version_id: str,
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponseBase:
-        # The library lets everybody who may look at a version go back to it.
-        if request.method == "POST" and not self.has_change_permission(request):
-            raise PermissionDenied
-        response: HttpResponseBase = super().history_form_view(request, object_id, version_id, extra_context)
-        return response
 
     def save_model(self, request: HttpRequest, obj: LegacyFormat, form: Any, change: bool) -> None:
         form.save_edit()
