@@ -115,7 +115,6 @@ class Dossier:
     ever: int = 0
     open_now: tuple[Place, ...] = ()
     accepted: tuple[Place, ...] = ()
-    open_files: int = 0
     cousins: Cousins | None = None
     versions: tuple[Version, ...] = ()
     said: tuple[Said, ...] = ()
