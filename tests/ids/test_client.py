@@ -1,11 +1,13 @@
 """The client: leased ahead, reported in batches, through outages, threads and forks."""
 
 import os
+import signal
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from ids import formats, lookups
 from ids.client import Block, Client, ClientError, HttpSource, Refused, Report, Unavailable, random_parts
 from ids.models import IDType, IssuedID
 from ssot_dash import tokens
+from ssot_dash.embedded import processes, programs, sockets
+from ssot_dash.embedded.supervisor import Program
 
 
 class Blocks:
@@ -157,6 +161,82 @@ def test_a_site_that_says_no_is_quoted(secret: str, live_server: Any) -> None:
         Client("http://127.0.0.1:9", secret, timeout=1).generate("run")
     with pytest.raises(ValueError, match="http"):
         Client("file:///etc/passwd", secret)
+
+
+class WebServer:
+    """The site's own web server on this test's database; its port is closed while it is dead."""
+
+    def __init__(self, environment: dict[str, str], logs: Path) -> None:
+        self._environment, self._logs, self._port = environment, logs, 0
+        self._program: Program | None = None
+
+    def start(self) -> None:
+        with sockets.listen("127.0.0.1", self._port) as listening:
+            self._port = listening.getsockname()[1]
+            self._program = programs.web(self._environment, listening, self._logs)
+            self._program.launch()
+
+    def kill(self) -> None:
+        """At once, with all its processes, in the midst of whatever they do."""
+        assert self._program is not None and self._program.process is not None
+        os.killpg(self._program.process.pid, signal.SIGKILL)
+        self._program.stop()
+
+    def stop(self) -> None:
+        if self._program is not None:
+            self._program.stop()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+
+@pytest.fixture
+def web_server(child_environment: dict[str, str], tmp_path: Path) -> Iterator[WebServer]:
+    server = WebServer(child_environment, tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_server_that_is_killed_and_comes_back_leaves_no_id_twice_and_none_untold(
+    secret: str, web_server: WebServer
+) -> None:
+    made: list[str] = []
+    ended = threading.Event()
+    client = Client(web_server.url, secret, first_block=20_000, report_seconds=0.01, timeout=30)
+
+    def work() -> None:
+        while not ended.wait(0.002):
+            text = client.generate("run", owner="user-7") if len(made) % 50 == 0 else client.generate("run")
+            made.append(text)
+
+    def more(count: int) -> bool:
+        wanted = len(made) + count
+        return processes.wait_until(lambda: len(made) >= wanted, 60)
+
+    with ThreadPoolExecutor(3) as pool:
+        workers = [pool.submit(work) for _ in range(3)]
+        try:
+            assert more(200) and processes.wait_until(IssuedID.objects.exists, 60)
+            web_server.kill()
+            assert more(200)
+            with pytest.raises(Unavailable):
+                HttpSource(web_server.url, secret).call("GET", "/ids/stats")
+            web_server.start()
+            others = HttpSource(web_server.url, secret, timeout=60).call(
+                "POST", "/ids/generate-many", {"type": "run", "count": 100}
+            )["ids"]
+            assert more(200)
+        finally:
+            ended.set()
+        for worker in workers:
+            worker.result()
+    client.close()
+    assert len({*made, *others}) == len(made) + len(others)
+    assert set(IssuedID.objects.values_list("id", flat=True)) == {*made, *others}
+    assert IssuedID.objects.filter(owner="user-7").exists()
+    assert lookups.count_active("run") == len(made) + len(others)
 
 
 def test_a_deprecated_type_warns_once(blocks: Blocks) -> None:
