@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, QuerySet
 
 from audits.engine.findings import ProblemKind, Zone
 from audits.models import Audit, AuditProblem, Repository, Violation
@@ -45,22 +46,20 @@ def merged(tallies: Iterable[Tally]) -> Tally:
     return Tally(counts, min((tally.worst for tally in listed if tally.worst), default=""))
 
 
+def _tallies(violations: QuerySet[Violation], field: str) -> dict[Any, Tally]:
+    """The violations by the values of a field. One query."""
+    counts: dict[Any, dict[str, int]] = {}
+    worst: dict[Any, str] = {}
+    rows = violations.order_by().values_list(field, "zone").annotate(count=Count("pk"), worst=Min("severity"))
+    for value, zone, count, severity in rows:
+        counts.setdefault(value, {})[zone] = count
+        worst[value] = min(severity, worst.get(value, severity))
+    return {value: tally_of(by_zone, worst[value]) for value, by_zone in counts.items()}
+
+
 def open_by_repository() -> dict[int, Tally]:
     """Repository id to its open violations; repositories without any are absent. One query."""
-    counts: dict[int, dict[str, int]] = {}
-    worst: dict[int, str] = {}
-    rows = (
-        Violation.objects.counting()
-        .order_by()
-        .values_list("repository_id", "zone")
-        .annotate(count=Count("*"), worst=Min("severity"))
-    )
-    for repository_id, zone, count, severity in rows:
-        counts.setdefault(repository_id, {})[zone] = count
-        worst[repository_id] = min(severity, worst.get(repository_id, severity))
-    return {
-        repository_id: tally_of(by_zone, worst[repository_id]) for repository_id, by_zone in counts.items()
-    }
+    return _tallies(Violation.objects.counting(), "repository_id")
 
 
 def waived_by_repository() -> dict[int, int]:
@@ -77,18 +76,9 @@ def waived_in(repository: Repository) -> Tally:
 
 def open_by_rule(repository: Repository) -> list[RuleTally]:
     """Open violations of a repository per rule, the worst first. One query."""
-    counts: dict[str, dict[str, int]] = {}
-    worst: dict[str, str] = {}
-    rows = (
-        repository.violations.counting()
-        .order_by()
-        .values_list("rule", "zone")
-        .annotate(count=Count("*"), worst=Min("severity"))
-    )
-    for rule, zone, count, severity in rows:
-        counts.setdefault(rule, {})[zone] = count
-        worst[rule] = min(severity, worst.get(rule, severity))
-    tallies = [RuleTally(rule, tally_of(by_zone, worst[rule])) for rule, by_zone in counts.items()]
+    tallies = [
+        RuleTally(rule, tally) for rule, tally in _tallies(repository.violations.counting(), "rule").items()
+    ]
     return sorted(tallies, key=lambda row: (row.tally.worst, -row.tally.total, row.rule))
 
 
