@@ -6,14 +6,11 @@ from django.db.models import Max
 
 from audits import scoring, waiving
 from audits.engine.git import Commit, GitRepository
-from audits.engine.policy import MAX_POLICY_CHARACTERS, Policy, PolicyError, parse_policy
+from audits.engine.policy import Policy, parse_policy
 from audits.engine.registry import RegisteredType, Registry
+from audits.engine.tree_policy import policy_in_tree
 from audits.models import PolicySource, PolicyVersion, Repository
 from ids.models import IDType
-
-TREE_FILE = ".ssot.toml"
-# A character of UTF-8 has at most four bytes.
-_MAX_TREE_BYTES = 4 * MAX_POLICY_CHARACTERS
 
 
 class StaleEditError(Exception):
@@ -78,40 +75,7 @@ def policy_of(version: PolicyVersion | None, git: GitRepository, commit: Commit)
         return parse_policy("")
     if not version.is_in_tree:
         return parse_policy(version.text)
-    text = text_in_tree(git, commit.sha)
-    try:
-        return parse_policy(text)
-    except PolicyError as error:
-        raise _in_tree(commit.sha, f": {error}", error.line) from error
-
-
-def text_in_tree(git: GitRepository, commit: str) -> str:
-    """The text of ``.ssot.toml`` at a commit. Raises ``PolicyError`` when it has none that can be read."""
-    entry = git.entry(commit, TREE_FILE)
-    if entry is None:
-        words = " is not there: add it, or keep the policy of this repository on the dashboard"
-        raise _in_tree(commit, words)
-    if entry.kind != "file":
-        raise _in_tree(commit, f" is a {entry.kind}, expected a file")
-    size = git.size(entry.sha)
-    if size is not None and size > _MAX_TREE_BYTES:
-        raise _in_tree(
-            commit, f" has {size:,} bytes; a policy has at most {MAX_POLICY_CHARACTERS:,} characters"
-        )
-    data = git.blob(entry.sha)
-    if data is None:
-        raise _in_tree(commit, " can't be read: this copy of the repository lacks its contents")
-    try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise _in_tree(commit, f": line {line}: expected UTF-8", line) from error
-
-
-def _in_tree(commit: str, words: str, line: int = 0) -> PolicyError:
-    error = PolicyError(f"{TREE_FILE} of commit {commit[:9]}{words}")
-    error.line = line
-    return error
+    return policy_in_tree(git, commit)
 
 
 def registry_for(policy: Policy) -> Registry | None:

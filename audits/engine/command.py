@@ -22,6 +22,7 @@ from audits.engine.report import as_json, as_text
 from audits.engine.rules import RULES
 from audits.engine.run import audit, changed_paths
 from audits.engine.sarif import as_sarif
+from audits.engine.tree_policy import policy_or_default
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_COULD_NOT_AUDIT = 0, 1, 2
 
@@ -38,7 +39,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--rev", default="", help="commit, tag or branch (default: HEAD)")
     which.add_argument("--staged", action="store_true", help="what the next commit would hold")
-    parser.add_argument("--policy", type=Path, help="a policy file (TOML); default: the default policy")
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        help="a policy file (TOML); default: .ssot.toml of what is audited, else the default policy",
+    )
     parser.add_argument(
         "--registry", type=Path, help="the ID types as JSON, to compare the policy's enums with"
     )
@@ -88,6 +93,7 @@ class _Asked:
     """What the audits of one call have in common."""
 
     repository: GitRepository
+    now: Commit | Staged
     policy: Policy
     registry: Registry | None
     rules: Collection[str] | None
@@ -97,17 +103,20 @@ class _Asked:
 
     @classmethod
     def of(cls, options: Namespace) -> "_Asked":
-        policy = parse_policy(options.policy.read_text("utf-8", "replace") if options.policy else "")
         registry = read_registry(options.registry.read_bytes()) if options.registry else None
         zones = [Zone(z) for z in options.zone] if options.zone else None
         repository = GitRepository(options.path.absolute())
-        return cls(repository, policy, registry, options.rule, zones, facts_store(sys.stderr), options.today)
+        now: Commit | Staged
+        now = repository.staged(_index_file()) if options.staged else repository.resolve(options.rev)
+        if options.policy is None:
+            policy = policy_or_default(repository, now)
+        else:
+            policy = parse_policy(options.policy.read_text("utf-8", "replace"))
+        store = facts_store(sys.stderr)
+        return cls(repository, now, policy, registry, options.rule, zones, store, options.today)
 
     def audit(self, options: Namespace) -> tuple[Report, Comparison | None]:
-        now: Commit | Staged
-        now = (
-            self.repository.staged(_index_file()) if options.staged else self.repository.resolve(options.rev)
-        )
+        now = self.now
         paths: Collection[str] | None = None
         if options.changed_since is not None:
             paths = changed_paths(self.repository, self.repository.resolve(options.changed_since), now)

@@ -52,8 +52,12 @@ In a terminal:
 ```sh
 python3 manage.py policy check FILE       # can it be used, and what does it declare? Exit status 2 when it can't
 python3 manage.py policy suggest PATH     # one to begin with, from what a git repository shows of owners
+python3 manage.py audit PATH              # by .ssot.toml of the audited commit, where it has one
 python3 manage.py audit PATH --policy FILE
 ```
+
+`audit`, `history` and the pre-commit hook go by `.ssot.toml` of what they audit when no `--policy` is named, and by the
+default policy only where there is no such file. They don't know what is kept on the site.
 
 `policy suggest` (and *Suggest a policy* on the page of a repository that has none) proposes what the tree itself shows:
 definitions and enums that most of the code imports, families of classes with one that is used, services that one module

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from audits import access, auditing, fetching, inquiries, policies, tasks
 from audits.engine.git import GitError, GitRepository
 from audits.engine.policy import Policy, PolicyError, parse_policy
+from audits.engine.tree_policy import text_in_tree
 from audits.forms import PolicyForm
 from audits.models import PolicyInquiry, PolicySource, PolicyVersion, Repository
 from audits.views.differences import difference
@@ -116,7 +117,8 @@ def _in_tree(repository: Repository) -> InTree | None:
         return None
     commit = repository.current_audit.commit_sha
     try:
-        text = policies.text_in_tree(GitRepository(fetching.path_of(repository)), commit)
+        git = GitRepository(fetching.path_of(repository))
+        text = text_in_tree(git, git.resolve(commit))
         parse_policy(text)
     except GitError as error:
         return InTree(commit, "", f"It can't be shown: {error}.")

@@ -96,6 +96,32 @@ def test_a_policy_file_moves_zones(sample: Path, tmp_path: Path) -> None:
     assert [f["path"] for f in json.loads(done.stdout)["findings"]] == ["shop/late.py"]
 
 
+def test_the_tree_brings_its_policy(tmp_path: Path) -> None:
+    path = init_repository(tmp_path / "own")
+    code = {"app/__init__.py": "", "app/use.py": "from app import gone\n"}
+    first = commit_tree(path, code, "Without", 1_700_000_000, [])
+    commit_tree(
+        path,
+        code | {".ssot.toml": 'version = 1\nexclude = ["app/use.py"]\n'},
+        "With",
+        1_700_000_100,
+        [first],
+    )
+    default = tmp_path / "default.toml"
+    default.write_text("version = 1\n")
+    assert run(path).returncode == 0
+    assert run(path, "--rev", "HEAD~1").returncode == 1
+    assert run(path, "--policy", default).returncode == 1
+
+
+def test_a_policy_in_the_tree_that_cant_be_used_is_no_default_policy(tmp_path: Path) -> None:
+    path = init_repository(tmp_path / "own")
+    commit_tree(path, {".ssot.toml": "version = 1\nzonse = 1\n"}, "With", 1_700_000_000, [])
+    done = run(path)
+    assert done.returncode == 2
+    assert ".ssot.toml of commit" in done.stderr and "line 2" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -9,6 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from audits import auditing, histories, policies
 from audits.engine.policy import PolicyError
+from audits.engine.tree_policy import TREE_FILE
 from audits.models import Audit, Covers, History, PolicySource, PolicyVersion, Repository, State, Trigger
 from tests.audits.conftest import AddRepository, Drifting
 from tests.samples import commit_tree, init_repository
@@ -145,7 +146,7 @@ def from_tree(add_repository: AddRepository, path: Path, *texts: str | None) -> 
     for number, text in enumerate(texts):
         files = {"app/__init__.py": "", "app/use.py": "from app import gone\n"}
         if text is not None:
-            files[policies.TREE_FILE] = text
+            files[TREE_FILE] = text
         parents = [commit_tree(path, files, f"Commit {number}", 1_700_000_000 + 100 * number, parents)]
     repository = add_repository(path)
     policies.save(repository, source=PolicySource.TREE)

@@ -20,6 +20,7 @@ from audits.engine.history import Change, Counts, history
 from audits.engine.policy import PolicyError, parse_policy
 from audits.engine.registry import RegistryError, read_registry
 from audits.engine.rules import RULES
+from audits.engine.tree_policy import policy_or_default
 
 JSON_SCHEMA = 1
 EXIT_COULD_NOT_AUDIT = 2
@@ -45,7 +46,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path, help="a work tree, a .git directory or a bare repository")
         parser.add_argument("--rev", default="", help="commit, tag or branch (default: HEAD)")
-        parser.add_argument("--policy", type=Path, help="a policy file (TOML); default: the default policy")
+        parser.add_argument(
+            "--policy",
+            type=Path,
+            help="a policy file (TOML); default: .ssot.toml of the newest commit, else the default policy",
+        )
         parser.add_argument("--registry", type=Path, help="the ID types as JSON, for the rule registry-drift")
         parser.add_argument(
             "--rule", action="append", choices=sorted(RULES), help="only this rule; repeatable"
@@ -56,9 +61,12 @@ class Command(BaseCommand):
         bar = Bar(sys.stderr)
         try:
             policy_path, registry_path = options["policy"], options["registry"]
-            policy = parse_policy(policy_path.read_text("utf-8", "replace") if policy_path else "")
             repository = GitRepository(options["path"].absolute())
             head = repository.resolve(options["rev"])
+            if policy_path is None:
+                policy = policy_or_default(repository, head)
+            else:
+                policy = parse_policy(policy_path.read_text("utf-8", "replace"))
             changes = history(
                 repository,
                 head,
