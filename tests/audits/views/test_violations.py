@@ -234,18 +234,15 @@ def test_files_are_those_of_the_places_that_are_listed(viewer: Client, story: St
         assert all(expected.values())
 
 
-def test_what_is_open_can_be_counted_without_reading_the_table(story: Story) -> None:
+@pytest.mark.django_db(transaction=True)  # a vacuum, which an index needs to answer alone, is outside of any
+def test_what_is_open_is_counted_without_reading_the_table(story: Story) -> None:
     first = story.repository.violations.filter(is_open=True).first()
     assert first is not None
     names = [field.name for field in Violation._meta.fields if field.name not in {"id", "fingerprint"}]
     values = {name: getattr(first, name) for name in names}
     Violation.objects.bulk_create(Violation(fingerprint=f"{n}", **values) for n in range(3_000))
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE audits_violation")
-        # What it takes for a small table, and for rows that no vacuum has seen.
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
-        cursor.execute("SET LOCAL enable_indexscan = off")
+        cursor.execute("VACUUM (ANALYZE) audits_violation")
     with CaptureQueriesContext(connection) as captured:
         open_by_repository()
         open_by_rule(story.repository)
