@@ -10,15 +10,19 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
+from django.urls import reverse
 
+from audits import sample
 from ssot_dash.load import filling, measuring, pages
+from ssot_dash.load.crowd import Crowd, Poll
 from ssot_dash.load.measuring import Figures
 
 
 class Command(BaseCommand):
     help = (
         "Measure the whole site, for developers, on a scratch site that `up` runs. `load fill`: a million violations "
-        "and more into its database. `load pages`: how long every page and GET operation takes there, and its queries."
+        "and more into its database. `load pages`: how long every page and GET operation takes there, and its queries. "
+        "`load crowd`: uploads, polling browsers and audits at once."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,10 +47,23 @@ class Command(BaseCommand):
         pages_parser.add_argument(
             "--sql", type=float, default=0.25, help="print queries that take longer (0.25 s)"
         )
+        crowd_parser = kinds.add_parser("crowd", help="uploads, browsers that poll and audits at once")
+        crowd_parser.add_argument("--url", default=settings.SSOT_BASE_URL, help="of the web server")
+        crowd_parser.add_argument("--seconds", type=float, default=600, help="how long (600)")
+        crowd_parser.add_argument("--uploaders", type=int, default=20, help="programs that send reports (20)")
+        crowd_parser.add_argument(
+            "--pause", type=float, default=10, help="seconds between two of one's reports (10)"
+        )
+        crowd_parser.add_argument("--browsers", type=int, default=50, help="open pages that poll (50)")
+        crowd_parser.add_argument(
+            "--audited", default=sample.SLUG, metavar="SLUG", help="the repository that is audited"
+        )
 
     def handle(self, **options: Any) -> None:
         if options["kind"] == "fill":
             self._fill(options)
+        elif options["kind"] == "crowd":
+            self._crowd(options)
         else:
             self._pages(options)
 
@@ -84,6 +101,50 @@ class Command(BaseCommand):
                 self._say(f"\n{figures.page.name}: {figures.slowest_seconds:.2f} s\n{figures.slowest}")
         if bad := [figures for figures in found if figures.status >= HTTPStatus.INTERNAL_SERVER_ERROR]:
             raise CommandError(f"{bad[0].page.path} answers {bad[0].status}")
+
+    def _crowd(self, options: dict[str, Any]) -> None:
+        examples = pages.Examples()
+        if examples.repository is None or examples.type is None:
+            raise CommandError("There is nothing to look at here: fill the site, or load the sample.")
+        polls = (
+            Poll(reverse("audits:overview"), "repository-list", 3),
+            Poll(reverse("audits:audit-list"), "audit-results", 3),
+            Poll(reverse("audits:repository-detail", args=[options["audited"]]), "audit-panel", 2),
+            Poll(reverse("audits:test-run-list", args=[examples.repository.slug]), "test-runs", 3),
+            Poll(reverse("operations"), "operations-live", 5),
+            Poll(reverse("ids:type-list"), "idtype-rows", 4),
+            Poll(reverse("ids:type-detail", args=[examples.type.value]), "type-live", 3),
+        )
+        self._say(f"{_busy()} at the beginning")
+        with measuring.visitor(options["url"]) as visitor:
+            crowd = Crowd(
+                visitor,
+                polls,
+                slug=examples.repository.slug,
+                audited=options["audited"],
+                uploaders=options["uploaders"],
+                browsers=options["browsers"],
+                pause=options["pause"],
+            )
+            outcome = crowd.run(options["seconds"])
+        self._say("| request | number | p50 ms | p95 | max |\n| --- " + "| ---: " * 4 + "|")
+        for name, seconds in sorted(outcome.seconds.items()):
+            ordered = sorted(seconds)
+            times = [1000 * measuring.percentile(ordered, share) for share in (0.5, 0.95, 1.0)]
+            self._say(f"| {name} | {len(ordered)} | {' | '.join(f'{value:.0f}' for value in times)} |")
+        statuses = ", ".join(
+            f"{count} x {status}" for status, count in sorted(outcome.statuses.items()) if count
+        )
+        first, most, last = (
+            value / 1e6 for value in (outcome.memory[0], max(outcome.memory), outcome.memory[-1])
+        )
+        self._say(
+            f"\nStatuses: {statuses}; {outcome.errors} errors, {outcome.refused} refused or unanswered."
+        )
+        self._say(f"Memory of the web processes: {first:.0f} MB, at most {most:.0f}, {last:.0f} at the end.")
+        self._say(f"{_busy()} at the end")
+        if outcome.errors:
+            raise CommandError(f"{outcome.errors} answers were errors of the server.")
 
     def _fill(self, options: dict[str, Any]) -> None:
         sizes = filling.Sizes(**{field.name: options[field.name] for field in fields(filling.Sizes)})
