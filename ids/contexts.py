@@ -36,14 +36,13 @@ def serialised(context: dict[str, Any] | None) -> str:
     try:
         text = json.dumps(context, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size = len(text.encode())
-    except (
-        ValueError,
-        TypeError,
-    ) as error:  # a lone surrogate, an integer of more digits than Python converts
+    except (ValueError, TypeError) as error:  # an integer of more digits than Python converts
         raise InvalidContext(f"The context can't be stored as JSON: {error}.") from error
     if size > CONTEXT_MAX_BYTES:
         raise InvalidContext(
-            f"The context has {size} bytes as JSON; {CONTEXT_MAX_BYTES} are allowed.", CONTEXT_MAX_BYTES
+            f"The context has {size} bytes as JSON; {CONTEXT_MAX_BYTES} are allowed.",
+            CONTEXT_MAX_BYTES,
+            received=size,
         )
     return text
 
@@ -87,3 +86,5 @@ def _check_context(context: dict[str, Any]) -> None:
 def _check_text(text: str) -> None:
     if "\x00" in text:
         raise InvalidContext("The context holds a NUL character, which PostgreSQL can't store.")
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InvalidContext("The context holds half of a surrogate pair, which is no character.")

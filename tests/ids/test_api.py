@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from ids import client, formats, known, leasing, lookups
-from ids.models import IDLease, IDTally, IDType, IssuedID
+from ids.models import IdempotencyKey, IDLease, IDTally, IDType, IssuedID
 from ids.refusals import DeprecatedTypeWarning
 from ssot_dash import tokens
+from ssot_dash.models import ApiToken
 from tests.ids.conftest import seed_canonical_types
 
 Call = Callable[..., Any]
@@ -156,74 +159,99 @@ def test_a_block_is_leased_and_its_use_reported(call: Call) -> None:
 
 DEEP = b'{"type": "run", "context": {"a": ' + b"[" * 10_000 + b"]" * 10_000 + b"}}"
 RUN = '{"type": "run", '
-BAD: list[tuple[str, Any, set[str]]] = [
-    ("generate", {"type": "runn"}, {"unknown-type"}),
-    ("generate", {"type": "retired"}, {"retired-type"}),
-    ("generate", {"type": "run", "prefix": "a_b"}, {"invalid-prefix"}),
-    ("generate", {"type": "run", "prefix": "a\n"}, {"invalid-prefix"}),
-    ("generate", {"type": "run", "prefix": "<script>"}, {"invalid-prefix"}),
-    ("generate", {"type": "run", "prefix": "p" * 300}, {"invalid-prefix"}),
-    ("generate", {"type": "run", "prefix": "a\x00"}, {"invalid-prefix"}),
-    ("generate", (RUN + '"prefix": "\\ud800"}').encode(), {"invalid-prefix", "invalid"}),
-    ("generate", (RUN + '"context": {"a": "\\ud800"}}').encode(), {"invalid-context", "invalid"}),
-    ("generate", (RUN + '"context": {"a\\u0000": 1}}').encode(), {"invalid-context"}),
-    ("generate", (RUN + '"context": {"a": NaN}}').encode(), {"invalid-context", "bad-request"}),
-    ("generate", (RUN + '"context": {"a": 1e999}}').encode(), {"invalid-context"}),
-    (
-        "generate",
-        (RUN + '"context": {"a": ' + "1" * 5_000 + "}}").encode(),
-        {"invalid-context", "bad-request"},
-    ),
-    ("generate", {"type": "run", "context": {"a": "x" * 1_000_000}}, {"invalid-context"}),
-    ("generate", DEEP, {"invalid-context", "bad-request"}),
-    ("generate", b"\xff", {"bad-request"}),
-    ("generate", {"type": "run", "context": [1]}, {"invalid"}),
-    ("generate", {"type": "run", "owner": "x" * 101}, {"invalid-owner"}),
-    ("generate", {"type": "run", "owner": "a\x00"}, {"invalid-owner"}),
-    ("generate", {"type": "run", "parent": "thread_1_00c0ffee"}, {"unknown-parent"}),
-    ("generate", {"type": "run", "parent": "\x00"}, {"invalid-id"}),
-    ("generate", {"type": ["run"]}, {"invalid"}),
-    ("generate-many", {"type": "run", "count": 0}, {"invalid-count"}),
-    ("generate-many", {"type": "run", "count": -1}, {"invalid-count"}),
-    ("generate-many", {"type": "run", "count": 10_001}, {"invalid-count"}),
-    ("generate-many", {"type": "run", "count": 10**9}, {"invalid-count"}),
-    ("generate-many", {"type": "run", "count": 10**30}, {"invalid"}),
-    ("generate-many", {"type": "run", "count": "many"}, {"invalid"}),
-    ("generate-many", {"type": "run", "count": 1.5}, {"invalid"}),
-    ("generate-many", {"type": "run", "count": 5, "prefix": "a_b"}, {"invalid-prefix"}),
-    ("register", {"id": "not-an-id"}, {"invalid-id"}),
-    ("register", {"id": "run_1_00c0ffee\n"}, {"invalid-id"}),
-    ("register", {"id": "run_1_00c0ffee", "type": "user"}, {"invalid-id"}),
-    ("register-many", {"items": []}, {"invalid-count"}),
-    ("register-many", {"items": [{"id": "run_1_00c0ffee"}] * 10_001}, {"invalid-count"}),
-    ("release-many", {"ids": ["run_1_00c0ffee", "x\x00"]}, {"invalid-id"}),
-    ("release-owner", {"owner": ""}, {"invalid-owner"}),
-    ("validate", {"ids": ["x"] * 10_001}, {"invalid-count"}),
-    ("explain", {"ids": ["x"] * 101}, {"invalid-count"}),
-    ("from-uuids", {"uuids": ["nope"], "type": "run"}, {"invalid-id"}),
-    ("leases", {"type": "runn"}, {"unknown-type"}),
-    ("leases/report", {"reports": []}, {"invalid-count"}),
+# operation, body, code, and what the words or the limit name
+BAD: list[tuple[str, Any, str, str | int]] = [
+    ("generate", {"type": "runn"}, "unknown-type", 'Did you mean "run"?'),
+    ("generate", {"type": "<script>"}, "unknown-type", '"<script>"'),
+    ("generate", {"type": "r" * 300}, "invalid", "at most 200 characters"),
+    ("generate", {"type": "run\x00"}, "unknown-type", "\\u0000"),
+    ("generate", {"type": "retired"}, "retired-type", '"retired" is retired'),
+    ("generate", {"type": "run", "prefix": "a_b"}, "invalid-prefix", '"a_b"'),
+    ("generate", {"type": "run", "prefix": "a\n"}, "invalid-prefix", '"a\\n"'),
+    ("generate", {"type": "run", "prefix": "<script>"}, "invalid-prefix", '"<script>"'),
+    ("generate", {"type": "run", "prefix": "p" * 300}, "invalid-prefix", 64),
+    ("generate", {"type": "run", "prefix": "a\x00"}, "invalid-prefix", '"a\\u0000"'),
+    ("generate", (RUN + '"prefix": "\\ud800"}').encode(), "invalid", "prefix"),
+    ("generate", (RUN + '"context": {"a": "\\ud800"}}').encode(), "invalid-context", "surrogate"),
+    ("generate", (RUN + '"context": {"\\ud800": 1}}').encode(), "invalid-context", "surrogate"),
+    ("generate", (RUN + '"context": {"a\\u0000": 1}}').encode(), "invalid-context", "NUL"),
+    ("generate", (RUN + '"context": {"a": NaN}}').encode(), "bad-request", "NaN"),
+    ("generate", (RUN + '"context": {"a": 1e999}}').encode(), "invalid-context", "inf"),
+    ("generate", (RUN + '"context": {"a": ' + "1" * 5_000 + "}}").encode(), "bad-request", "too many digits"),
+    ("generate", {"type": "run", "context": {"a": "x" * 1_000_000}}, "invalid-context", 16 * 1024),
+    ("generate", {"type": "run", "context": {"a": json.loads("[" * 40 + "]" * 40)}}, "invalid-context", 32),
+    ("generate", DEEP, "bad-request", "nested too deeply"),
+    ("generate", b"\xff", "bad-request", "byte 0"),
+    ("generate", {"type": "run", "context": [1]}, "invalid", "context"),
+    ("generate", {"type": "run", "owner": "x" * 101}, "invalid-owner", 100),
+    ("generate", {"type": "run", "owner": "a\x00"}, "invalid-owner", "owner"),
+    ("generate", {"type": "run", "parent": "thread_1_00c0ffee"}, "unknown-parent", "thread_1_00c0ffee"),
+    ("generate", {"type": "run", "parent": "\x00"}, "invalid-id", "\\u0000"),
+    ("generate", {"type": ["run"]}, "invalid", "type"),
+    ("generate-many", {"type": "retired", "count": 5}, "retired-type", "retired"),
+    ("generate-many", {"type": "run", "count": 0}, "invalid-count", 10_000),
+    ("generate-many", {"type": "run", "count": -1}, "invalid-count", 10_000),
+    ("generate-many", {"type": "run", "count": 10_001}, "invalid-count", 10_000),
+    ("generate-many", {"type": "run", "count": 10**9}, "invalid-count", 10_000),
+    ("generate-many", {"type": "run", "count": 10**30}, "invalid", "count"),
+    ("generate-many", {"type": "run", "count": "many"}, "invalid", "count"),
+    ("generate-many", {"type": "run", "count": 1.5}, "invalid", "count"),
+    ("generate-many", {"type": "run", "count": 5, "prefix": "a_b"}, "invalid-prefix", '"a_b"'),
+    ("generate-many", {"type": "run", "count": 5, "context": {"a": "\0"}}, "invalid-context", "NUL"),
+    ("related", {"context": {"a": "x" * 1_000_000}}, "invalid-context", 16 * 1024),
+    ("register", {"id": "not-an-id"}, "invalid-id", '"not-an-id"'),
+    ("register", {"id": "<script>"}, "invalid-id", '"<script>"'),
+    ("register", {"id": "run_1_00c0ffee\n"}, "invalid-id", "\\n"),
+    ("register", {"id": "r" * 300}, "invalid-id", 126),
+    ("register", {"id": "run_1_00c0ffee", "type": "user"}, "invalid-id", 'not of "user"'),
+    ("register", {"id": "runn_1_00c0ffee"}, "unknown-type", 'Did you mean "run"?'),
+    ("register-many", {"items": []}, "invalid-count", 10_000),
+    ("register-many", {"items": [{"id": "run_1_00c0ffee"}] * 10_001}, "invalid-count", 10_000),
+    ("release-many", {"ids": ["run_1_00c0ffee", "x\x00"]}, "invalid-id", "Row 1"),
+    ("release-owner", {"owner": ""}, "invalid-owner", "owner"),
+    ("validate", {"ids": ["x"] * 10_001}, "invalid-count", 10_000),
+    ("explain", {"ids": ["x"] * 101}, "invalid-count", 100),
+    ("from-uuids", {"uuids": ["nope"], "type": "run"}, "invalid-id", '"nope"'),
+    ("leases", {"type": "runn"}, "unknown-type", 'Did you mean "run"?'),
+    ("leases", {"type": "retired"}, "retired-type", "retired"),
+    ("leases/report", {"reports": []}, "invalid-count", 1_000),
+    ("leases/report", {"reports": [{"lease": "<script>", "used": 1}]}, "unknown-lease", '"<script>"'),
 ]
 
 
-@pytest.mark.parametrize(("path", "body", "codes"), BAD, ids=range(len(BAD)))
+@pytest.mark.parametrize(("path", "body", "code", "named"), BAD, ids=range(len(BAD)))
 def test_bad_input_is_refused_in_words_and_nothing_is_half_done(
-    call: Call, ada: User, path: str, body: Any, codes: set[str]
+    call: Call, path: str, body: Any, code: str, named: str | int
 ) -> None:
     IDType.objects.create(value="retired", description="Retired.", status="retired")
-    status = 400 if codes == {"bad-request"} else None
-    secret = tokens.create(ada, "x", ["ids:read", "ids:write"])[1]
-    address = f"/api/v1/{path}" if path.startswith("leases") else f"/api/v1/ids/{path}"
-    data = body if isinstance(body, bytes) else json.dumps(body)
-    answer = Client().post(
-        address, data, content_type="application/json", headers={"Authorization": f"Bearer {secret}"}
-    )
-    assert 400 <= answer.status_code < 500 and (status is None or answer.status_code == status), (
-        answer.content
-    )
-    said = answer.json()
-    assert said["code"] in codes and 5 < len(said["message"]) < 400, said
-    assert not IssuedID.objects.exists() and not IDTally.objects.exists() and not IDLease.objects.exists()
+    said = call(path, body, {"bad-request": 400, "unknown-lease": 404}.get(code, 422))
+    assert said["code"] == code and len(said["message"]) < 400, said
+    assert said["limit"] == named if isinstance(named, int) else named in said["message"], said
+    assert nothing_was_written()
+
+
+def nothing_was_written() -> bool:
+    return not any(model.objects.exists() for model in (IssuedID, IDTally, IDLease, IdempotencyKey))
+
+
+@pytest.mark.parametrize(
+    ("bad", "code", "status"),
+    [
+        ({"id": "nope"}, "invalid-id", 422),
+        ({"id": "run_7_00c0ffee"}, "already-issued", 409),  # as row 7 is
+        ({"id": "thread_1_00c0ffee", "context": {"a": "\0"}}, "invalid-context", 422),
+        ({"id": "thread_1_00c0ffee", "parent": "thread_2_00c0ffee"}, "unknown-parent", 422),
+        ({"id": "runn_1_00c0ffee"}, "unknown-type", 422),
+    ],
+)
+def test_one_bad_row_of_ten_thousand_is_named_and_keeps_all_from_being_registered(
+    call: Call, bad: dict[str, Any], code: str, status: int
+) -> None:
+    items: list[dict[str, Any]] = [{"id": f"run_{number}_00c0ffee"} for number in range(1, 10_001)]
+    items[6_543] = bad
+    said = call("register-many", {"items": items}, status, **{"Idempotency-Key": "k"})
+    assert (said["code"], said["row"]) == (code, 6_543) and "Row 6543" in said["message"]
+    assert nothing_was_written()
 
 
 @pytest.mark.parametrize(
@@ -241,20 +269,51 @@ def test_what_is_no_id_can_be_asked_about(call: Call) -> None:
     assert call("issued/%C3%A9%20x", None, 404)["code"] == "not-issued"
 
 
-def test_a_token_that_ended_or_was_made_for_reading_issues_nothing(ada: User) -> None:
-    token, secret = tokens.create(ada, "x", ["ids:write"])
-    tokens.revoke(token)
-    reader = tokens.create(ada, "y", ["ids:read"])[1]
-    for text, status in ((secret, 401), (reader, 403), ("ssot_" + "x" * 43, 401)):
-        for path in ("ids/generate", "leases"):
+def test_a_token_that_is_not_good_for_it_issues_nothing_and_is_told_why(ada: User) -> None:
+    def made(*scopes: str, by: User = ada) -> tuple[ApiToken, str]:
+        return tokens.create(by, "x", scopes)
+
+    revoked, secret = made("ids:write")
+    tokens.revoke(revoked)
+    expired, old = made("ids:write")
+    ApiToken.objects.filter(pk=expired.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    gone = User.objects.create_superuser("gone", is_active=False)
+    for text, status in (
+        (secret, 401),
+        (old, 401),
+        (made("ids:write", by=gone)[1], 401),
+        ("ssot_" + "x" * 43, 401),
+        ("ssot_\x00", 401),
+        (made("ids:read")[1], 403),
+        (made("audits:write")[1], 403),
+        (made("ids:write", by=User.objects.create_user("nobody"))[1], 403),
+    ):
+        for path, body in (("ids/generate", {"type": "run"}), ("leases", {"type": "run"})):
             answer = Client().post(
                 f"/api/v1/{path}",
-                {"type": "run"},
+                body,
                 content_type="application/json",
-                headers={"Authorization": f"Bearer {text}"},
+                headers={"Authorization": f"Bearer {text}", "Idempotency-Key": "k"},
             )
             assert answer.status_code == status
-    assert not IssuedID.objects.exists()
+            said = answer.json()
+            assert said["code"] == {401: "unauthorized", 403: "forbidden"}[status]
+            assert ("ids:write" if status == 403 else "token") in said["message"]
+    assert nothing_was_written()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_reports_the_use_of_another_callers_lease(call: Call) -> None:
+    block = call("leases", {"type": "run", "size": 100}, 201)
+    secret = tokens.create(User.objects.create_superuser("bo"), "x", ["ids:write"])[1]
+    answer = Client().post(
+        "/api/v1/leases/report",
+        {"reports": [{"lease": block["lease"], "used": 10}]},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {secret}"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown-lease")
+    assert IDLease.objects.get().used == 0 and not IssuedID.objects.exists()
 
 
 def test_a_deprecated_type_is_told_beside_its_ids(call: Call) -> None:
