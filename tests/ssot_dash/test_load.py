@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from audits.models import Commit, Lifespan, Repository, Sighting, TestResult, TestRun, Violation
+from audits.models import (
+    Audit,
+    Commit,
+    Lifespan,
+    Repository,
+    Sighting,
+    State,
+    TestResult,
+    TestRun,
+    Violation,
+)
 from ids.models import IDType, IssuedID
 from ssot_dash.load import pages
 from tests.ssot_dash.routes import EMPTY, FOR_STRANGERS, OPEN, PAGES, PERSONAL
@@ -78,3 +88,29 @@ def test_every_address_that_answers_get_is_measured() -> None:
     answers_get = {name for name, route in PAGES.items() if route.get != NOBODY}
     assert answers_get <= found
     assert found <= PAGES.keys() | OPEN | FOR_STRANGERS | EMPTY | PERSONAL
+
+
+def test_a_crowd_is_served_and_what_it_got_is_told(
+    live_server: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = Repository.objects.create(name="Ours", slug="ours", location="/nowhere")
+    audit = Audit.objects.create(repository=repository, state=State.SUCCEEDED)
+    Violation.objects.create(
+        repository=repository,
+        fingerprint="f",
+        rule="missing-member",
+        subject="s",
+        path="p.py",
+        zone="prod",
+        severity="P1",
+        line=1,
+        message="m",
+        latest_audit=audit,
+    )
+    IDType.objects.create(value="ours", description="Ours.")
+    call_command(
+        "load", "crowd", url=live_server.url, seconds=2, uploaders=1, browsers=7, pause=60, audited="ours"
+    )
+    said = capsys.readouterr().out
+    assert "| upload | 1 |" in said and "| poll / |" in said and "0 errors" in said
+    assert repository.test_runs.count() == 1
