@@ -1,5 +1,6 @@
 """The documentation names what there is."""
 
+import ast
 import re
 from io import StringIO
 from pathlib import Path
@@ -22,6 +23,46 @@ def test_the_page_of_settings_names_each_setting_and_no_other() -> None:
     assert len(wanted) > 20
     assert named - wanted == {"SSOT_CACHE_DIR", "SSOT_DATA_DIR"}  # read elsewhere
     assert wanted <= named
+
+
+# In words, because the value says nothing by itself or depends on the place.
+IN_WORDS = {
+    *("DATABASE_URL", "BROKER_URL", "SECRET_KEY", "LOG_FORMAT"),
+    *("SSOT_CACHE_DIR", "SSOT_DATA_DIR"),
+}
+UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+
+
+def defaults() -> dict[str, object]:
+    """Setting to its default, of all that the settings file reads from the environment."""
+    found: dict[str, object] = {}
+    for call in ast.walk(ast.parse((ROOT / "ssot_dash/settings.py").read_text())):
+        if not isinstance(call, ast.Call) or not call.args or not isinstance(call.args[0], ast.Constant):
+            continue
+        reader = ast.unparse(call.func)
+        if reader in {"env_bool", "env_int", "env_list", "os.environ.get"}:
+            given = ast.unparse(call.args[1]) if len(call.args) > 1 else repr(reader != "env_bool" and "")
+            found[str(call.args[0].value)] = eval(given, {"__builtins__": {}})  # noqa: S307 (our own arithmetic)
+    return found
+
+
+def as_documented(cell: str) -> object:
+    """What a cell of the column of defaults says."""
+    words = cell.removesuffix(" (for ever)").strip("`")
+    if words in {"none", "off", "on"}:
+        return {"none": "", "off": False, "on": True}[words]
+    number, _, unit = words.partition(" ")
+    if re.fullmatch(r"[0-9,]+", number):
+        return int(number.replace(",", "")) * UNITS.get(unit, 1)
+    return words
+
+
+def test_the_page_of_settings_has_the_defaults_of_the_code() -> None:
+    rows = re.findall(
+        r"^\| `([A-Z_]+)` \| ([^|]*) \| [^|]+ \|$", (ROOT / "docs/settings.md").read_text(), re.MULTILINE
+    )
+    documented = {name: as_documented(cell) for name, cell in rows if name not in IN_WORDS}
+    assert documented == {name: value for name, value in defaults().items() if name not in IN_WORDS}
 
 
 def test_the_readme_names_each_rule() -> None:

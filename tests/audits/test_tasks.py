@@ -172,7 +172,7 @@ def test_a_step_of_the_beat_that_fails_does_not_stop_the_others(
 def test_what_celery_would_stop_its_worker_for_never_leaves_the_task(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def run() -> None:
+    def run(*_: object) -> None:
         raise error
 
     monkeypatch.setattr(auditing, "run_next", run)
