@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 
-from ids import contexts, formats, known, leasing
+from ids import contexts, formats, known, leasing, prepared
 from ids.known import KnownType
 from ids.models import IssuedID
 from ids.refusals import AlreadyIssued, InvalidID, UnknownParent
@@ -92,9 +92,7 @@ def record(kind: KnownType, text: str, counter: int | None, prefix: str | None, 
     if stored.parent is not None:
         check_parents([stored.parent])
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_RECORD if kind.is_tracked else _COUNT, values)
-            return cursor.fetchone() is not None
+        return prepared.fetch_one(_RECORD if kind.is_tracked else _COUNT, values) is not None
     except IntegrityError as error:
         leasing.forget()  # what is left of the block can't be trusted either
         if counter is None:

@@ -145,6 +145,8 @@ if DATABASES["default"]["HOST"]:
         " -c tcp_user_timeout=30000",
         **DATABASES["default"].get("OPTIONS", {}),
     }
+# Statements of each request are planned once for a connection. Off: behind a pooler that knows no prepared ones.
+SSOT_PREPARED_STATEMENTS = env_bool("SSOT_PREPARED_STATEMENTS", True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 _VALIDATION = "django.contrib.auth.password_validation"

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from audits.models import Repository
+from ids import prepared
 from ssot_dash.models import ApiToken
 
 # What a token can be good for -> in words, and the permission that its user must have (empty: none beyond signing in).
@@ -67,13 +68,12 @@ def find(secret: str) -> ApiToken | None:
     """
     if not secret.startswith(PREFIX) or len(secret) > 100:
         return None
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, {"digest": _digest(secret), "seconds": USE_SECONDS})
-        row = cursor.fetchone()
-        if row is None:
-            return None
-        *values, permitted, is_stale = row
-        if is_stale:
+    row = prepared.fetch_one(_FIND, {"digest": _digest(secret), "seconds": USE_SECONDS})
+    if row is None:
+        return None
+    *values, permitted, is_stale = row
+    if is_stale:
+        with connection.cursor() as cursor:
             cursor.execute(_USED, {"token": values[0], "seconds": USE_SECONDS})
     token = ApiToken.from_db(connection.alias, _TOKEN_FIELDS, values[: len(_TOKEN_FIELDS)])
     token.user = User.from_db(connection.alias, _USER_FIELDS, values[len(_TOKEN_FIELDS) :])

@@ -1,0 +1,57 @@
+"""Statements of each request, which PostgreSQL plans once for a connection instead of each time.
+
+Django binds values in the client, so what it sends reads otherwise each time and is planned anew: of a statement that
+touches a row or two, that is most of the database's work. These few are prepared, and their values sent apart.
+"""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import NotSupportedError, connection
+
+
+def fetch_one(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """The first row of a statement, in the caller's transaction, with Django's errors, as by ``connection.cursor()``.
+
+    With ``SSOT_PREPARED_STATEMENTS`` off it is that.
+    """
+    if not settings.SSOT_PREPARED_STATEMENTS:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            return row
+    try:
+        return _fetch_one(statement, values)
+    except NotSupportedError:
+        # a migration changed a column's type since the statement was prepared: the next connection prepares it anew
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        return _fetch_one(statement, values)
+
+
+def _fetch_one(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    # what connection.cursor() does before it makes one
+    connection.validate_thread_sharing()
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    raw = connection.connection
+    with psycopg.Cursor(raw) as plain:
+        cursor = connection.make_cursor(plain)
+        noted = (
+            connection.make_debug_cursor(plain).debug_sql(statement, values)
+            if connection.queries_logged
+            else nullcontext()
+        )
+        # Off again at once: while it is on, psycopg remembers the texts of all other statements, too.
+        raw.prepare_threshold = 0
+        try:
+            with noted:
+                cursor.execute(statement, values)
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            return row
+        finally:
+            raw.prepare_threshold = None
