@@ -15,7 +15,19 @@ from django.utils.cache import get_conditional_response
 from ninja import Header, Query, Router, Schema, Status
 from pydantic import Field
 
-from ids import client, conversion, exports, idempotency, known, leasing, lookups, minting, purging
+from ids import (
+    client,
+    conversion,
+    explorer,
+    exports,
+    idempotency,
+    known,
+    leasing,
+    legacy,
+    lookups,
+    minting,
+    purging,
+)
 from ids.models import IDType, IssuedID
 
 router = Router(tags=["ids"])
@@ -492,17 +504,18 @@ def validate(request: HttpRequest, body: ValidateIn) -> list[lookups.Validation]
 @router.post("/explain", response=list[ExplanationOut], openapi_extra=READ)
 def explain(request: HttpRequest, body: IdsIn) -> list[ExplanationOut]:
     """Every part of up to 100 IDs in words, and what the registry knows of them."""
-    leasing.check_count(len(body.ids), lookups.MOST_EXPLAINED, "number of IDs")
     return [
         ExplanationOut(
             validation=ValidationOut.from_orm(found.validation),
-            parts=[PartOut.from_orm(part) for part in found.parts],
-            record=_record(found.record) if found.record is not None else None,
-            children=list(found.children),
+            parts=[
+                PartOut(name=part.name, text=part.text, says=part.meaning) for part in found.reading.parts
+            ],
+            record=_record(found.reading.issued) if found.reading.issued is not None else None,
+            children=list(found.reading.children),
             closest=found.closest,
             says=found.says,
         )
-        for found in map(lookups.explain, body.ids)
+        for found in explorer.explain_many(body.ids)
     ]
 
 
@@ -510,10 +523,10 @@ def explain(request: HttpRequest, body: IdsIn) -> list[ExplanationOut]:
 def normalise(request: HttpRequest, body: IdsIn) -> list[SpellingOut]:
     """The one spelling of each of up to 100 IDs."""
     leasing.check_count(len(body.ids), lookups.MOST_EXPLAINED, "number of IDs")
-    found = []
+    found, shapes = [], legacy.Shapes()
     for text in body.ids:
         try:
-            found.append(SpellingOut(id=text, normal=lookups.normalise(text), problem=None))
+            found.append(SpellingOut(id=text, normal=lookups.normalise(text, shapes), problem=None))
         except minting.InvalidID as error:
             found.append(SpellingOut(id=text, normal=None, problem=error.message))
     return found

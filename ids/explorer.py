@@ -1,6 +1,7 @@
 """What is known of a text that may be an ID: its parts in words, its record, its type; or why it is none.
 
-Reading here counts nothing and changes nothing: looking at an ID in the explorer is no use of it.
+A reading counts nothing and changes nothing: looking at an ID in the explorer is no use of it. An explanation is for
+programs: a reading and the three answers about the text, which count as uses.
 """
 
 import json
@@ -9,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 
+from django.db import connection
 from django.db.models import QuerySet
 
-from ids import diagnosis, formats, lookups, patterns
+from ids import diagnosis, formats, leasing, lookups, patterns
 from ids.models import IDType, IssuedID, LegacyFormat
 
 MOST_TEXTS: Final = 1_000
@@ -33,8 +35,8 @@ class Reading:
 
     ``identifier`` is None where the text is in no format of today; ``legacy`` is the legacy format that it is in
     then. ``issued`` is its record, ``id_type`` its type in the registry, ``guesses`` what a text that is no ID comes
-    closest to. Of a single ID ``parents`` are the IDs that it is inside of, outermost last, and ``children`` the first
-    ones inside of it.
+    closest to, ``nearest`` the type whose value is most like one that there is not. Of a single ID ``parents`` are the
+    IDs that it is inside of, outermost last, and ``children`` the first ones inside of it.
     """
 
     text: str
@@ -47,6 +49,7 @@ class Reading:
     id_type: IDType | None = None
     made_at: datetime | None = None
     guesses: tuple[diagnosis.Guess, ...] = ()
+    nearest: str | None = None
     parents: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
 
@@ -81,8 +84,51 @@ def read_one(text: str) -> Reading:
     """The reading of one text, with its relations."""
     (reading,) = read_all([text])
     if reading.issued is not None:
-        return replace(reading, parents=_parents(reading.issued), children=_children(reading.issued))
+        children = _children([text]).get(text, ())
+        return replace(reading, parents=_parents(reading.issued), children=children)
     return reading
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A text in words, for a program: three answers about it, and its reading with the first IDs inside of it."""
+
+    validation: lookups.Validation
+    reading: Reading
+
+    @property
+    def closest(self) -> str | None:
+        """What a text that is not valid comes closest to: an ID, or those of a type of nearly this name."""
+        if self.reading.guesses:
+            return self.reading.guesses[0].text
+        return f'IDs of the type "{self.reading.nearest}"' if self.reading.nearest else None
+
+    @property
+    def says(self) -> str:
+        """The whole explanation as one text."""
+        checks = (self.validation.is_format, self.validation.is_type, self.validation.is_issued)
+        lines = [f'{part.name.capitalize()} "{part.text}": {part.meaning}.' for part in self.reading.parts]
+        lines += [answer.says for answer in checks]
+        if self.closest:
+            lines.append(f"It comes closest to {self.closest}.")
+        return " ".join(lines)
+
+
+def explain(text: str) -> Explanation:
+    """Every part of an ID in words, and what the registry knows of it; of any text, and never an error."""
+    return explain_many([text])[0]
+
+
+def explain_many(texts: Sequence[str]) -> list[Explanation]:
+    """The same of many, at most 100, in a bounded number of queries."""
+    leasing.check_count(len(texts), lookups.MOST_EXPLAINED, "number of IDs")
+    validations = lookups.validate_many(texts)
+    readings = read_all([text if isinstance(text, str) else "" for text in texts])
+    children = _children([reading.issued.pk for reading in readings if reading.issued is not None])
+    return [
+        Explanation(validation, replace(reading, children=children.get(reading.text, ())))
+        for validation, reading in zip(validations, readings, strict=True)
+    ]
 
 
 def _parents(record: IssuedID) -> tuple[str, ...]:
@@ -94,9 +140,20 @@ def _parents(record: IssuedID) -> tuple[str, ...]:
     return tuple(chain)
 
 
-def _children(record: IssuedID) -> tuple[str, ...]:
-    inside = IssuedID.objects.filter(parent_id=record.pk).order_by("id").values_list("id", flat=True)
-    return tuple(inside[:MOST_RELATED])
+def _children(parents: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The first IDs inside of each, read along an index; one query, none for no parents."""
+    found: dict[str, tuple[str, ...]] = {}
+    if parents:
+        with connection.cursor() as cursor:
+            cursor.execute(_CHILDREN, {"parents": list(set(parents)), "most": MOST_RELATED})
+            found = {parent: tuple(inside) for parent, inside in cursor.fetchall()}
+    return found
+
+
+_CHILDREN: Final = """
+SELECT wanted.id, ARRAY(SELECT id FROM ids_issuedid WHERE parent_id = wanted.id ORDER BY id LIMIT %(most)s)
+  FROM unnest(%(parents)s::text[]) AS wanted (id)
+"""
 
 
 def read_all(texts: Sequence[str]) -> list[Reading]:
@@ -194,7 +251,9 @@ def _reading(
                 id_type,
                 getattr(found, "made_at", None),
             )
-    verdict, reason = _judged(found, record, id_type, known)
+    is_unknown = record is None and id_type is None and found.type is not None
+    nearest = diagnosis.nearest(found.type or "", known) if is_unknown else None
+    verdict, reason = _judged(found, record, id_type, nearest)
     return Reading(
         text=text,
         verdict=verdict,
@@ -204,11 +263,12 @@ def _reading(
         issued=record,
         id_type=id_type,
         made_at=getattr(found, "made_at", None),
+        nearest=nearest,
     )
 
 
 def _judged(
-    found: formats.Identifier, record: IssuedID | None, id_type: IDType | None, known: Iterable[str]
+    found: formats.Identifier, record: IssuedID | None, id_type: IDType | None, nearest: str | None
 ) -> tuple[str, str]:
     if record is not None:
         if record.state == IssuedID.State.RELEASED:
@@ -222,7 +282,6 @@ def _judged(
             f"A {label} says nothing of its type, and the registry has no record of this one.",
         )
     if id_type is None:
-        nearest = diagnosis.nearest(found.type, known)
         hint = f' The nearest is "{nearest}".' if nearest else ""
         return "unknown-type", f'It reads well, but the registry has no ID type "{found.type}".{hint}'
     if id_type.format != found.format:

@@ -1,4 +1,4 @@
-"""What the registry knows of an ID: lookups, three named checks, every part in words. Writes nothing but legacy hits.
+"""What the registry knows of an ID: lookups, lists, three named checks. Writes nothing but counts of use.
 
 A text can be well formed, well formed *as an ID of a type*, and issued here and not released. Those are three
 questions, so there are three answers, each with a reason.
@@ -17,12 +17,12 @@ from django.db.models import F, Q
 
 from ids import client, contexts, formats, known, leasing, legacy, metrics
 from ids.models import IDType, IssuedID, Kind
-from ids.refusals import InvalidID, NotIssued, UnknownType
+from ids.refusals import InvalidID, NotIssued
 
 MOST_LISTED: Final = 1_000
 MOST_CHECKED: Final = 10_000
 MOST_EXPLAINED: Final = 100
-_CHILDREN_SHOWN: Final = 20
+_PARENTS_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +50,6 @@ class Validation:
     is_format: Answer
     is_type: Answer
     is_issued: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of an ID: its name, its text and what it says."""
-
-    name: str
-    text: str
-    says: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """An ID in words. ``record`` is what the registry has of it, ``children`` the first IDs inside of it."""
-
-    validation: Validation
-    parts: tuple[Part, ...]
-    record: IssuedID | None
-    children: tuple[str, ...]
-    closest: str | None
-
-    @property
-    def says(self) -> str:
-        """The whole explanation as one text."""
-        checks = (self.validation.is_format, self.validation.is_type, self.validation.is_issued)
-        lines = [part.says for part in self.parts] + [answer.says for answer in checks]
-        if self.closest:
-            lines.append(f"It comes closest to {self.closest}.")
-        return " ".join(lines)
 
 
 def look_up(text: str) -> IssuedID:
@@ -131,17 +102,6 @@ def validate_many(texts: Sequence[str], type_value: str | None = None) -> list[V
     for value, number in Counter(answer.type for answer in found).items():
         metrics.count(Kind.VALIDATED, types.get(value) if value else None, number)
     return found
-
-
-def explain(text: str) -> Explanation:
-    """Every part of an ID in words, and what the registry knows of it; of any text, and never an error."""
-    validation = validate(text)
-    row = _recorded([text]).get(text) if _may_be_known(text) else None
-    children: tuple[str, ...] = ()
-    if row is not None:
-        inside = IssuedID.objects.filter(parent_id=text).order_by("id").values_list("id", flat=True)
-        children = tuple(inside[:_CHILDREN_SHOWN])
-    return Explanation(validation, _parts(text), row, children, _closest(text, validation))
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------
@@ -240,11 +200,12 @@ def count_active(type_value: str | None = None, owner: str | None = None) -> int
 # --- one spelling -----------------------------------------------------------------------------------------------------
 
 
-def normalise(text: str) -> str:
+def normalise(text: str, shapes: legacy.Shapes | None = None) -> str:
     """The one spelling of an ID: of a UUID in braces, without hyphens or in capitals; of an ID in the wrong case.
 
     Raises InvalidID where no spelling makes it an ID. Never turns one ID into another: only what means the same in the
-    format's own description is taken as the same (in base32, ``o`` is 0, ``i`` and ``l`` are 1).
+    format's own description is taken as the same (in base32, ``o`` is 0, ``i`` and ``l`` are 1). Of many texts, give
+    ``shapes``: the legacy formats are read once then.
     """
     if not isinstance(text, str):
         raise InvalidID(f"An ID is text, not {type(text).__name__}.")
@@ -260,7 +221,7 @@ def normalise(text: str) -> str:
             return str(formats.parse(spelling))
         except formats.FormatError:
             continue
-    if legacy.Shapes().accepted(wanted) is not None:
+    if (shapes or legacy.Shapes()).accepted(wanted) is not None:
         return wanted
     try:
         formats.parse(wanted)
@@ -433,74 +394,6 @@ def _leased_texts(texts: Iterable[str], types: Mapping[str, int]) -> set[str]:
     return {text for text, parts in found.items() if parts in genuine}
 
 
-# --- parts in words ---------------------------------------------------------------------------------------------------
-
-
-def _parts(text: str) -> tuple[Part, ...]:
-    try:
-        parts = formats.parse(text)
-    except formats.FormatError:
-        shape = legacy.Shapes().find(text) if isinstance(text, str) else None
-        if shape is None:
-            return ()
-        return tuple(Part(name, part, f'The {name} is "{part}".') for name, part in shape.parts.items())
-    if isinstance(parts, formats.StructuredId):
-        found = (
-            [Part("prefix", parts.prefix, f'The prefix "{parts.prefix}" was chosen by who asked.')]
-            if (parts.prefix)
-            else []
-        )
-        return (
-            *found,
-            Part("type", parts.type, f'The type is "{parts.type}".'),
-            Part(
-                "counter", str(parts.counter), f"The counter {parts.counter} makes it unique within its type."
-            ),
-            Part("random", parts.random, f"The random part {parts.random} makes it hard to guess."),
-        )
-    found = []
-    if isinstance(parts, formats.TypeId):
-        word = text.rpartition("_")[0]
-        found.append(Part("type", word, f'The type is "{parts.type}".'))
-        rest = text.rpartition("_")[2]
-        found.append(Part("uuid", rest, f"{rest} is the UUID {parts.uuid} in base32."))
-    if not isinstance(parts, formats.Uuid4Id) and parts.made_at is not None:
-        made_at = parts.made_at
-        found.append(
-            Part(
-                "time",
-                made_at.isoformat(timespec="milliseconds"),
-                f"It was made on {made_at:%Y-%m-%d %H:%M:%S} UTC.",
-            )
-        )
-    bits = formats.FORMATS[parts.format].random_bits
-    found.append(
-        Part("random", text, f"{bits} of its bits are random: they make it unique and hard to guess.")
-    )
-    return tuple(found)
-
-
-def _closest(text: str, validation: Validation) -> str | None:
-    """What a text that is not valid comes closest to: another spelling, or a type of nearly this name."""
-    if validation.is_type.holds or not isinstance(text, str):
-        return None
-    if not validation.is_format.holds:
-        try:
-            return normalise(text)
-        except InvalidID:
-            pass
-    word = validation.type
-    if word is None:
-        pieces = text.split("_")
-        word = pieces[-3] if len(pieces) >= 3 else pieces[0]
-    try:
-        known.named(word)
-    except UnknownType:
-        near = known.nearest(word) if word.isprintable() and word else None
-        return f'IDs of the type "{near}"' if near else None
-    return f'IDs of the type "{word}"'
-
-
 def parents(text: str) -> list[str]:
     """The ID that this one is inside of, that one's parent and so on, outermost last; at most 20. Raises NotIssued."""
     chain: list[str] = []
@@ -508,7 +401,7 @@ def parents(text: str) -> list[str]:
     while (
         row is not None
         and row.parent_id is not None
-        and len(chain) < _CHILDREN_SHOWN
+        and len(chain) < _PARENTS_SHOWN
         and row.parent_id not in chain
     ):
         chain.append(row.parent_id)

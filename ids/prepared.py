@@ -39,6 +39,7 @@ def _fetch_one(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | N
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw = connection.connection
+    plain: Any
     with psycopg.Cursor(raw) as plain:
         cursor = connection.make_cursor(plain)
         noted = (

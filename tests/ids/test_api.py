@@ -344,6 +344,26 @@ def test_uuids_become_ids_all_or_none(call: Call) -> None:
     assert IssuedID.objects.count() == 2
 
 
+@pytest.mark.parametrize("operation", ["explain", "normalise"])
+def test_a_list_is_explained_in_as_many_queries_as_one_id(call: Call, operation: str) -> None:
+    thread = call("generate", {"type": "thread"}, 201)["id"]
+    runs = call("generate-many", {"type": "run", "count": 80, "parent": thread}, 201)["ids"]
+    others = ["nope", "runn_1_00c0ffee", "RUN_1_00C0FFEE", str(uuid.uuid4()), "\0", ""]
+    call(operation, {"ids": ["x"]})  # notes that the token was used
+    asked = []
+    for texts in ([thread, *others], [thread, *others, *runs]):
+        with CaptureQueriesContext(connection) as queries:
+            found = call(operation, {"ids": texts})
+        asked.append(len(queries))
+        assert len(found) == len(texts)
+    assert asked[1] == asked[0] <= 12
+    if operation == "explain":
+        assert found[0]["children"] == sorted(runs)[:20] and found[0]["record"]["id"] == thread
+        assert [row["record"]["parent"] for row in found[7:]] == [thread] * 80
+        assert [row["closest"] for row in found[1:4]] == [None, 'IDs of the type "run"', "run_1_00c0ffee"]
+        assert all(row["says"] for row in found)
+
+
 def test_how_many_questions_the_database_is_asked_does_not_grow_with_a_list(call: Call) -> None:
     block = leasing.lease(known.named("run"), 50)
     randoms = client.random_parts(block.seed, 50)

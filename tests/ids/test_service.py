@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from ids import client, formats, leasing, lookups, minting
+from ids import client, explorer, formats, leasing, lookups, minting
 from ids.minting import Registration, generate, generate_many, register, register_many, release, release_many
 from ids.models import IDCounter, IDType, IssuedID, LegacyFormat, LegacyHits
 
@@ -112,7 +112,7 @@ def test_a_run_is_inside_of_its_thread_by_a_relation() -> None:
     assert run.startswith("run_") and thread not in run
     assert lookups.look_up(run).parent_id == thread
     assert [row.pk for row in lookups.active(parent=thread).rows] == [run]
-    assert lookups.explain(thread).children == (run,)
+    assert explorer.explain(thread).reading.children == (run,)
     error = refused(minting.UnknownParent, generate, "run", parent="thread_99_00c0ffee")
     assert "thread_99_00c0ffee" in error.message
     refused(minting.UnknownParent, generate_many, "run", 3, parent="thread_99_00c0ffee")
@@ -266,7 +266,7 @@ def test_the_three_questions_have_three_answers() -> None:
 def test_what_is_no_id_gets_three_times_no(text: Any) -> None:
     found = lookups.validate(text)
     assert not (found.is_format.holds or found.is_type.holds or found.is_issued.holds)
-    assert lookups.explain(text).says
+    assert explorer.explain(text).says
 
 
 def test_many_are_validated_in_a_bounded_number_of_queries(django_assert_max_num_queries: Any) -> None:
@@ -288,7 +288,7 @@ def test_legacy_ids_are_accepted_until_their_sunset_and_counted() -> None:
     )
     text = "run-0123456789ab"
     assert lookups.validate(text).is_type.holds and register(text) == "run"
-    assert "random" in [part.name for part in lookups.explain(text).parts]
+    assert "random" in [part.name for part in explorer.explain(text).reading.parts]
     assert LegacyHits.objects.get().accepted >= 2
     LegacyFormat.objects.filter(pk=old.pk).update(sunset=date(2020, 1, 1))
     late = lookups.validate("run-ba9876543210")
@@ -299,14 +299,15 @@ def test_legacy_ids_are_accepted_until_their_sunset_and_counted() -> None:
 
 def test_an_explanation_names_every_part() -> None:
     text = generate("run", "eu-west", {"a": 1}, owner="ada", issuer="token:x")
-    found = lookups.explain(text)
-    assert [part.name for part in found.parts] == ["prefix", "type", "counter", "random"]
-    assert found.record is not None and (found.record.owner, found.record.issuer) == ("ada", "token:x")
+    found = explorer.explain(text)
+    assert [part.name for part in found.reading.parts] == ["prefix", "type", "counter", "random"]
+    record = found.reading.issued
+    assert record is not None and (record.owner, record.issuer) == ("ada", "token:x")
     assert "active" in found.says
-    assert lookups.explain("RUN_1_00C0FFEE").closest == "run_1_00c0ffee"
-    assert "run" in str(lookups.explain("runn_1_00c0ffee").closest)
-    time = lookups.explain("01935f2e-dc16-7bf0-b592-e5d9fa050e6c").parts[0]
-    assert time.name == "time" and "2024" in time.says
+    assert explorer.explain("RUN_1_00C0FFEE").closest == "run_1_00c0ffee"
+    assert "run" in str(explorer.explain("runn_1_00c0ffee").closest)
+    time = explorer.explain("01935f2e-dc16-7bf0-b592-e5d9fa050e6c").reading.parts[1]
+    assert time.name == "time" and "2024" in time.text
 
 
 # --- lists and figures ---
