@@ -8,6 +8,7 @@ Facts are a pure function of a file's bytes, so it does no harm when two parse t
 worker.
 """
 
+import logging
 import os
 import socket
 import threading
@@ -33,6 +34,8 @@ from audits.engine.parsing import (
 from audits.engine.policy import Limits
 from audits.facts_store import PostgresFactsStore
 from audits.models import Audit, PartOffer, State
+
+logger = logging.getLogger(__name__)
 
 PART: Final = 300  # files
 PART_BYTES: Final = 4 * 1024**2  # of compressed sources
@@ -103,6 +106,7 @@ class Sharing:
         self._stop_offering()
         if self._thread is not None:
             PartOffer.objects.filter(audit=self._audit_id).delete()
+            logger.info("Audit %s: other workers parsed %s files", self._audit_id, self._elsewhere)
 
     @property
     def elsewhere(self) -> int:
@@ -244,6 +248,7 @@ def help_with(audit_id: int) -> int:
                 store.put_many({o.sha: o.facts for o in outcomes if not o.problem})
             PartOffer.objects.filter(pk=number).delete()
             done += len(sources)
+            logger.info("Parsed %s files for audit %s of another worker", len(sources), audit_id)
             deadline = time.monotonic() + IDLE_SECONDS
     finally:
         if pool is not None:

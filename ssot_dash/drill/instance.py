@@ -144,10 +144,14 @@ class Instance:
         return program
 
     def remove(self, program: Program) -> None:
+        self.forget(program)
+        program.stop()
+
+    def forget(self, program: Program) -> None:
+        """From now on its end is nobody's concern."""
         self.supervisor.watched[:] = [
             entry for entry in self.supervisor.watched if entry.child is not program
         ]
-        program.stop()
 
     @contextlib.contextmanager
     def with_settings(self, **settings: str) -> Iterator[None]:
