@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from ssot_dash.drill import hosts
 from ssot_dash.drill.catalogue import CASES
+from ssot_dash.drill.trial import NotRun
 from ssot_dash.embedded.data import BASE_DIR
 
 
@@ -33,6 +36,14 @@ def test_every_case_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_case_that_there_is_not_is_refused() -> None:
     with pytest.raises(CommandError, match="There is no case F99"):
         call_command("drill", "F99")
+
+
+def test_without_network_namespaces_a_second_host_is_not_run_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosts, "shutil", SimpleNamespace(which=lambda _: None))
+    with pytest.raises(NotRun, match="only root may make one"), hosts._namespace("drill", "link"):
+        pass
 
 
 @pytest.mark.celery
