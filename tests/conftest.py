@@ -11,6 +11,7 @@ import atexit
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ import django
 import pytest
 from celery import current_app
 from django.db import connection
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import blocking_manager_key
 
 from ssot_dash.embedded import binaries, processes
@@ -68,6 +71,29 @@ django.setup()
 
 from ids import leasing, metrics, minting  # noqa: E402 - models need Django to be set up
 from ids.models import IDCounter, IDLease, IDTally  # noqa: E402 - as above
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis_settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before pytest-xdist's workers make a database each: one that is migrated already, for them to copy."""
+    if not getattr(config.option, "numprocesses", None) or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    template = f"{connection.settings_dict['NAME']}_template"
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {template}")
+        cursor.execute(f"CREATE DATABASE {template}")
+    connection.close()
+    address = urlsplit(os.environ["DATABASE_URL"])
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+        cwd=BASE_DIR,
+        env={**os.environ, "DATABASE_URL": urlunsplit(address._replace(path="/" + template))},
+        check=True,
+    )
+    os.environ["SSOT_TEST_TEMPLATE"] = template
 
 
 @pytest.fixture(autouse=True)

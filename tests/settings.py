@@ -8,6 +8,11 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["SSOT_QUEUE_PREFIX"] = f"{worker}-"
 
 from ssot_dash.settings import *  # noqa: F403 - they read the environment
+from ssot_dash.settings import DATABASES
+
+# Each worker's database is a copy of one that is migrated already (tests/conftest.py).
+if template := os.environ.get("SSOT_TEST_TEMPLATE"):
+    DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = template
 
 # Hashing a password slowly on purpose would be most of a page test's time.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

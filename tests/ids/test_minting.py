@@ -122,7 +122,7 @@ transactions = st.lists(
 
 
 @given(transactions)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_the_recorded_ids_are_exactly_those_of_committed_callers(
     attempts: list[tuple[bool, list[tuple[str, str | None]]]],
 ) -> None:
@@ -374,7 +374,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.text("abc", max_size=3), json_values, max_size=4))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_a_kept_context_comes_back_as_it_went_in(context: dict[str, Any]) -> None:
     assert IssuedID.objects.get(pk=generate("run", context=context)).context == context
 

@@ -9,7 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
@@ -20,10 +20,12 @@ PYTHON_SOURCES = ("audits", "ids", "ssot_dash", "tests", "manage.py")
 CHECKS: dict[str, Sequence[str]] = {
     "lint": ("-m", "ruff", "check", "--output-format", "concise", *PYTHON_SOURCES),
     "format": ("-m", "ruff", "format", "--check", "--output-format", "concise", *PYTHON_SOURCES),
-    "types": ("-m", "mypy"),
 }
+# Beside the rest: mypy keeps one core busy for a while, and the tests wait for servers and browsers now and then.
+TYPES = ("-m", "mypy")
 # The import contracts are among the tests (tests/architecture).
-EVERYTHING = ("-n", "auto", "--dist", "worksteal", "-q")
+# More workers than cores: half of the time tests wait, for servers, for processes that they killed, for a browser.
+EVERYTHING = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal", "-q")
 
 
 class Command(BaseCommand):
@@ -50,17 +52,44 @@ class Command(BaseCommand):
                 "`python3 manage.py test` installs them; here:\n"
                 f"  {sys.executable} -m pip install --require-hashes -r requirements-dev.txt"
             )
-        get_browser()
         arguments = options["pytest_arguments"]
         if arguments:
+            get_browser()
             os.chdir(settings.BASE_DIR)
             os.execve(sys.executable, [sys.executable, "-m", "pytest", *arguments], environment())  # noqa: S606
-        failed = [name for name, command in CHECKS.items() if run(name, command) != 0]
-        if run("tests", ("-m", "pytest", *EVERYTHING)) != 0:
-            failed.append("tests")
+        with tempfile.TemporaryFile() as said:
+            failed = run_everything(said)
         if failed:
             sys.exit(f"FAILED: {', '.join(failed)}")
         print("All checks passed.")
+
+
+def run_everything(said: IO[bytes]) -> list[str]:
+    """The names of the checks that failed. ``said``: where mypy writes to until it is its turn to be shown."""
+    began = time.monotonic()
+    types = subprocess.Popen(
+        [sys.executable, *TYPES],
+        cwd=settings.BASE_DIR,
+        env=environment(),
+        stdout=said,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        get_browser()
+        failed = [name for name, command in CHECKS.items() if run(name, command) != 0]
+        if run("tests", ("-m", "pytest", *EVERYTHING)) != 0:
+            failed.append("tests")
+        print("== types, checked meanwhile", flush=True)
+        if types.wait() != 0:
+            failed.append("types")
+    finally:
+        types.kill()
+        types.wait()
+    said.seek(0)
+    print(said.read().decode(errors="replace"), end="")
+    print(f"== types: {outcome(types.returncode)}", flush=True)
+    print(f"== in all {time.monotonic() - began:.1f} s", flush=True)
+    return failed
 
 
 def run(name: str, command: Sequence[str]) -> int:
@@ -70,8 +99,12 @@ def run(name: str, command: Sequence[str]) -> int:
     code = subprocess.run(
         [sys.executable, *command], cwd=settings.BASE_DIR, env=environment(), check=False
     ).returncode
-    print(f"== {name}: {'ok' if code == 0 else 'FAILED'}, {time.monotonic() - began:.1f} s", flush=True)
+    print(f"== {name}: {outcome(code)}, {time.monotonic() - began:.1f} s", flush=True)
     return code
+
+
+def outcome(code: int) -> str:
+    return "ok" if code == 0 else "FAILED"
 
 
 def environment() -> dict[str, str]:

@@ -334,6 +334,7 @@ OTHERS = st.dictionaries(
 )
 
 
+@pytest.mark.timeout(900)  # many audits, and on a busy machine each takes long; this only ends a hang
 @settings(
     max_examples=60,
     deadline=None,
