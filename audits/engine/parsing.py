@@ -96,16 +96,19 @@ class _Child:
 
     def _read(self, size: int, deadline: float) -> bytes:
         assert self.process.stdout is not None
-        descriptor = self.process.stdout.fileno()
         parts = []
-        while size:
-            if not select.select([descriptor], [], [], max(deadline - time.monotonic(), 0))[0]:
-                raise ChildLostError
-            part = os.read(descriptor, min(size, 1 << 20))
-            if not part:
-                raise ChildLostError
-            parts.append(part)
-            size -= len(part)
+        try:
+            descriptor = self.process.stdout.fileno()
+            while size:
+                if not select.select([descriptor], [], [], max(deadline - time.monotonic(), 0))[0]:
+                    raise ChildLostError
+                part = os.read(descriptor, min(size, 1 << 20))
+                if not part:
+                    raise ChildLostError
+                parts.append(part)
+                size -= len(part)
+        except (OSError, ValueError) as error:  # closed meanwhile, because nobody waits for it any more
+            raise ChildLostError from error
         return b"".join(parts)
 
     def kill(self) -> None:

@@ -51,7 +51,8 @@ def test_the_first_tick_comes_with_the_scheduler(child_environment: dict[str, st
     beat = programs.beat(child_environment, tmp_path)
     beat.launch()
     try:
-        assert processes.wait_until(lambda: health.age_of_beat() is not None, 8), beat.log.read_text()
+        assert processes.wait_until(lambda: health.age_of_beat() is not None, 60), beat.log.read_text()
+        assert "Sending due task dispatch-what-is-due" not in beat.log.read_text()
     finally:
         beat.stop()
         app.control.purge()
