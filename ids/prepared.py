@@ -10,13 +10,16 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import NotSupportedError, connection
+from django.db import InterfaceError, NotSupportedError, OperationalError, connection
 
 
-def fetch_one(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+def fetch_one(
+    statement: str, values: Mapping[str, Any], *, only_reads: bool = False
+) -> tuple[Any, ...] | None:
     """The first row of a statement, in the caller's transaction, with Django's errors, as by ``connection.cursor()``.
 
-    With ``SSOT_PREPARED_STATEMENTS`` off it is that.
+    One that ``only_reads`` is asked again where the connection turns out to be gone. So, as the first one of a request,
+    it spares the question whether the connection is alive. With ``SSOT_PREPARED_STATEMENTS`` off it is by a cursor.
     """
     if not settings.SSOT_PREPARED_STATEMENTS:
         with connection.cursor() as cursor:
@@ -24,6 +27,12 @@ def fetch_one(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | No
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
     try:
+        return _fetch_one(statement, values, is_check=only_reads)
+    except (OperationalError, InterfaceError):
+        was_alive: bool = connection.health_check_done  # type: ignore[attr-defined]
+        if not only_reads or connection.in_atomic_block or was_alive:
+            raise
+        connection.close()
         return _fetch_one(statement, values)
     except NotSupportedError:
         # a migration changed a column's type since the statement was prepared: the next connection prepares it anew
@@ -33,10 +42,13 @@ def fetch_one(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | No
         return _fetch_one(statement, values)
 
 
-def _fetch_one(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+def _fetch_one(
+    statement: str, values: Mapping[str, Any], *, is_check: bool = False
+) -> tuple[Any, ...] | None:
     # what connection.cursor() does before it makes one
     connection.validate_thread_sharing()
-    connection.close_if_health_check_failed()
+    if not is_check:
+        connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw = connection.connection
     plain: Any
@@ -53,6 +65,7 @@ def _fetch_one(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | N
             with noted:
                 cursor.execute(statement, values)
             row: tuple[Any, ...] | None = cursor.fetchone()
+            connection.health_check_done = True  # type: ignore[attr-defined]
             return row
         finally:
             raw.prepare_threshold = None

@@ -68,7 +68,7 @@ def find(secret: str) -> ApiToken | None:
     """
     if not secret.startswith(PREFIX) or len(secret) > 100:
         return None
-    row = prepared.fetch_one(_FIND, {"digest": _digest(secret), "seconds": USE_SECONDS})
+    row = prepared.fetch_one(_FIND, {"digest": _digest(secret), "seconds": USE_SECONDS}, only_reads=True)
     if row is None:
         return None
     *values, permitted, is_stale = row

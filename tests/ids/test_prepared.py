@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from ids import minting, prepared
@@ -75,6 +76,29 @@ def test_a_migration_under_a_running_process_is_survived() -> None:
         finally:
             cursor.execute("DROP TABLE changing")
     other.close()
+
+
+def test_a_connection_that_was_cut_off_between_requests_is_noticed_by_what_only_reads() -> None:
+    secret = tokens.create(User.objects.create_superuser("ada"), "x", ["ids:write"])[1]
+    program = Client(headers={"Authorization": f"Bearer {secret}"})
+
+    def cut_off() -> None:
+        pid = prepared.fetch_one("SELECT pg_backend_pid()", {})
+        other = connection.copy()
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", pid)
+        other.close()
+        connection.health_check_done = False  # as when a request begins
+
+    for _ in range(2):
+        cut_off()
+        answer = program.post("/api/v1/ids/generate", {"type": "run"}, content_type="application/json")
+        assert answer.status_code == 201
+    cut_off()
+    connection.health_check_done = True  # in the midst of one, that may have written something
+    with pytest.raises(OperationalError):
+        prepared.fetch_one("SELECT 1", {}, only_reads=True)
+    connection.close()
 
 
 def test_a_pooler_without_prepared_statements_can_be_used(settings: Any) -> None:
