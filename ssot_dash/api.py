@@ -2,7 +2,8 @@
 
 An operation says which scope its callers need by ``openapi_extra={"x-scope": "audits:read"}``; one that doesn't is
 refused when the site starts. A path that names a repository does so as ``{slug}``; a token for one repository reaches
-no other; what belongs to none, as IDs do, is a matter of its scopes. Every error is ``{"code", "message"}``, with ``limit`` and ``received`` where a limit was passed.
+no other. What belongs to none, as IDs do, is a matter of its scopes. Every error is ``{"code", "message"}``, with
+``limit`` and ``received`` where a limit was passed.
 """
 
 from typing import Any
