@@ -50,7 +50,7 @@ def _tallies(violations: QuerySet[Violation], field: str) -> dict[Any, Tally]:
     """The violations by the values of a field. One query."""
     counts: dict[Any, dict[str, int]] = {}
     worst: dict[Any, str] = {}
-    rows = violations.order_by().values_list(field, "zone").annotate(count=Count("pk"), worst=Min("severity"))
+    rows = violations.order_by().values_list(field, "zone").annotate(count=Count("*"), worst=Min("severity"))
     for value, zone, count, severity in rows:
         counts.setdefault(value, {})[zone] = count
         worst[value] = min(severity, worst.get(value, severity))
