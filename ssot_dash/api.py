@@ -112,9 +112,9 @@ def _guarded(router: Router) -> Router:
     return router
 
 
-api.add_router("", _guarded(audits_router))
 api.add_router("/ids", _guarded(ids_router))
 api.add_router("/leases", _guarded(leases_router))
+api.add_router("", _guarded(audits_router))
 
 
 def _answer(request: HttpRequest, status: int, message: str, code: str = "", **more: Any) -> HttpResponse:

@@ -18,6 +18,8 @@ usage.register(member_uses.usage_of)
 handler500 = "ssot_dash.outages.server_error"
 
 urlpatterns = [
+    # First, and within it what issues IDs: addresses are tried in their order, and no other one is asked for as often.
+    path("api/v1/", api.urls()),
     path("", include("audits.urls")),
     path("ids/", include("ids.urls")),
     path("login/", SignInView.as_view(), name="login"),
@@ -41,6 +43,5 @@ urlpatterns = [
     path("operations/", operations, name="operations"),
     path("metrics", monitoring.metrics, name="metrics"),
     path("api/", api_page, name="api-page"),
-    path("api/v1/", api.urls()),
     path("admin/", admin.site.urls),
 ]

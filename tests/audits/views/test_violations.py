@@ -235,17 +235,15 @@ def test_files_are_those_of_the_places_that_are_listed(viewer: Client, story: St
 
 
 def test_what_is_open_can_be_counted_by_an_index_alone(story: Story) -> None:
+    """A column that the index lacks, if only to be counted, has the table read, row by row."""
     with CaptureQueriesContext(connection) as captured:
         open_by_repository()
         open_by_rule(story.repository)
-    with connection.cursor() as cursor:
-        # So few rows are read faster in other ways: those are forbidden here.
-        for way in ("seqscan", "bitmapscan"):
-            cursor.execute(f"SET LOCAL enable_{way} = off")
-        for query in captured.captured_queries:
-            cursor.execute(f"EXPLAIN {query['sql']}")
-            plan = "\n".join(row[0] for row in cursor.fetchall())
-            assert "Index Only Scan using open_violations_counted" in plan, plan
+    (index,) = (index for index in Violation._meta.indexes if index.name == "open_violations_counted")
+    held = {Violation._meta.get_field(name).column for name in index.fields} | {"is_open"}
+    for query in captured.captured_queries:
+        asked = set(re.findall(r'"audits_violation"\."(\w+)"', query["sql"]))
+        assert asked and asked <= held
 
 
 # --- One violation ------------------------------------------------------------------------------------------
