@@ -48,6 +48,13 @@ class AboutFilter(logging.Filter):
         return True
 
 
+class NoProbes(logging.Filter):
+    """Leaves out that a probe was answered with 503: an answer and no error, and probes ask every few seconds."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return getattr(getattr(record, "request", None), "path", "") != "/readyz"
+
+
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: time (UTC), level, logger, message, what it is about, and the traceback if any."""
 

@@ -377,7 +377,10 @@ SSOT_KEEP_DELIVERY_DAYS = env_int("SSOT_KEEP_DELIVERY_DAYS", 90)  # notices that
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"about": {"()": "ssot_dash.logs.AboutFilter"}},
+    "filters": {
+        "about": {"()": "ssot_dash.logs.AboutFilter"},
+        "no-probes": {"()": "ssot_dash.logs.NoProbes"},
+    },
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}:{about_words} {message}", "style": "{"},
         "json": {"()": "ssot_dash.logs.JsonFormatter"},
@@ -389,5 +392,6 @@ LOGGING = {
             "formatter": "json" if os.environ.get("LOG_FORMAT") == "json" else "line",
         }
     },
+    "loggers": {"django.request": {"filters": ["no-probes"]}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO")},
 }

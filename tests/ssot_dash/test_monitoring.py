@@ -390,3 +390,11 @@ def test_whoever_may_see_operations_reads_metrics_signed_in(client: Client, db: 
     assert client.get("/metrics").status_code == 403
     reader.user_permissions.add(Permission.objects.get(codename="view_operations"))
     assert client.get("/metrics").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_probe_that_is_told_of_an_ill_part_is_no_error_in_the_log(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert client.get("/readyz").status_code == 503
+    assert [record.getMessage() for record in caplog.records if record.name == "django.request"] == []
