@@ -9,7 +9,7 @@ import pygit2
 from django.utils import timezone
 from pygit2.enums import FileMode
 
-from audits import auditing, fetching, ingesting, policies, remediation
+from audits import auditing, fetching, ingesting, policies, remediation, working
 from audits.models import Covers, History, Repository, SampleRemoval, State, TestRun, Trigger
 from audits.sample_story import FIRST_COMMIT, POLICY, STORY, Step
 
@@ -42,7 +42,7 @@ def load(*, unless_removed: bool = False) -> Repository | None:
     if not History.objects.filter(repository=repository).exists():
         audit, created = auditing.request(repository, trigger=Trigger.SAMPLE, covers=Covers.HISTORY)
         if created:
-            auditing.run(audit.pk)
+            working.run(audit.pk)
     _take_in_reports(repository, commits)
     remediation.keep_up(repository.pk)
     _make_issue(repository)
@@ -88,7 +88,7 @@ def _audit(repository: Repository, commit: str) -> None:
         return
     audit, created = auditing.request(repository, commit, Trigger.SAMPLE)
     if created:
-        auditing.run(audit.pk)
+        working.run(audit.pk)
 
 
 def build(path: Path) -> dict[str, str]:

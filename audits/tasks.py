@@ -19,6 +19,7 @@ from audits import (
     sharing,
     turns,
     waiving,
+    working,
 )
 from audits.facts_store import forget_old_facts
 from audits.models import Audit, Covers, PolicyInquiry, Repository, State, TestExecution, TestRun
@@ -33,7 +34,7 @@ def run_audit(audit_id: int) -> None:
     """Work on a queued audit, if there is (still) one: that whose message this is, or another whose turn comes before.
     That one's message is for the others."""
     try:
-        ended = auditing.run_next(_call_helpers)
+        ended = working.run_next(_call_helpers)
         if ended is None:
             return
         _evidence_of(ended)

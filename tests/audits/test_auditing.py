@@ -17,7 +17,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
-from audits import auditing, fetching, policies, recording
+from audits import auditing, fetching, policies, recording, working
 from audits.engine import run as engine
 from audits.engine.codebase import Codebase
 from audits.engine.findings import Finding, Progress, Report
@@ -48,7 +48,7 @@ def repository(add_repository: AddRepository, drifting: Drifting) -> Repository:
 def audited(repository: Repository, rev: str = "") -> Audit:
     audit, created = auditing.request(repository, rev)
     assert created
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     return audit
 
@@ -260,10 +260,10 @@ def test_what_is_not_queued_is_left_alone(repository: Repository) -> None:
     audit = audited(repository)
     for state in (State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLED):
         Audit.objects.update(state=state)
-        auditing.run(audit.pk)
+        working.run(audit.pk)
         audit.refresh_from_db()
         assert (audit.state, audit.attempts) == (state, 1)
-    auditing.run(audit.pk + 1)
+    working.run(audit.pk + 1)
 
 
 def test_problems_are_recorded(repository: Repository, drifting: Drifting) -> None:
@@ -387,7 +387,7 @@ def test_a_running_audit_can_be_cancelled(repository: Repository, in_the_middle:
 def test_a_queued_audit_is_cancelled_at_once(repository: Repository) -> None:
     audit, _ = auditing.request(repository)
     assert auditing.cancel(audit)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.state, audit.attempts) == (State.CANCELLED, 0)
 
@@ -424,9 +424,7 @@ def test_who_lost_the_lease_writes_nothing_more(
         if len(workers) == 1:
             Audit.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
             auditing.reap()
-            other = threading.Thread(
-                target=lambda: (auditing.run(Audit.objects.get().pk), connection.close())
-            )
+            other = threading.Thread(target=lambda: (working.run(Audit.objects.get().pk), connection.close()))
             other.start()
             other.join()
 
@@ -476,11 +474,11 @@ def test_an_attempt_that_breaks_is_repeated_and_the_third_is_final(
     in_the_middle(raising(error))
     audit, _ = auditing.request(repository)
     for attempt in (1, 2):
-        auditing.run(audit.pk)
+        working.run(audit.pk)
         audit.refresh_from_db()
         assert (audit.state, audit.attempts, audit.dispatched_at) == (State.QUEUED, attempt, None)
         assert audit.error_message == f"Attempt {attempt} ended early: {words}."
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.state, audit.error_code) == (State.FAILED, "gave-up")
     assert audit.error_message == f"Gave up after 3 attempts: {words}."
@@ -509,13 +507,13 @@ def test_a_database_that_restarts_costs_one_attempt(
 
     in_the_middle(happens)
     audit, _ = auditing.request(repository, drifting.second)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.state, audit.error_message) == (
         State.QUEUED,
         "Attempt 1 ended early: the database failed (OperationalError).",
     )
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.state, audit.attempts, rows()) == (State.SUCCEEDED, 2, (3, 3, 3, 0))
 
@@ -538,7 +536,7 @@ def test_a_pulse_that_loses_its_connection_gets_another_one(
 def test_an_attempt_that_succeeds_forgets_the_earlier_ones_words(repository: Repository) -> None:
     audit, _ = auditing.request(repository)
     Audit.objects.update(attempts=1, error_message="Attempt 1 ended early: bad luck.")
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.state, audit.attempts, audit.error_message) == (State.SUCCEEDED, 2, "")
 
@@ -564,9 +562,9 @@ def test_a_recording_is_seen_as_a_whole_or_not_at_all(
 
     monkeypatch.setattr(recording, "_update_details", breaks)
     audit, _ = auditing.request(repository, drifting.second)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     assert rows() == (0, 0, 0, 0)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.state, audit.attempts, rows()) == (State.SUCCEEDED, 2, (3, 3, 3, 0))
     assert seen_by_others == [(0, 0, 0, 0), (0, 0, 0, 0)]
@@ -577,7 +575,7 @@ def test_a_repository_removed_while_it_is_audited_leaves_nothing(
 ) -> None:
     in_the_middle(lambda progress: auditing.remove(repository))
     audit, _ = auditing.request(repository)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     assert not Audit.objects.exists()
     assert rows() == (0, 0, 0, 0)
 

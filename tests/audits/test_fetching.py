@@ -18,7 +18,7 @@ import pygit2
 import pytest
 from django.db import connection
 
-from audits import auditing, fetching
+from audits import auditing, fetching, working
 from audits.engine.git import GitRepository
 from audits.fetch_child import Refused, Tunnel, explain, is_public
 from audits.fetching import FetchError, LocationError, check_branch, check_location, check_revision
@@ -566,7 +566,7 @@ def test_a_repository_behind_https_is_audited(
     repository = add_repository(server.url("drifting.git"))
     for rev, findings in ((drifting.second, 3), ("", 0)):
         audit, _ = auditing.request(repository, rev)
-        auditing.run(audit.pk)
+        working.run(audit.pk)
         audit.refresh_from_db()
         assert (audit.state, audit.findings_count) == (State.SUCCEEDED, findings)
     assert fetching.path_of(repository) == fetching.clone_path(repository.pk)
@@ -579,7 +579,7 @@ def test_a_fetch_that_fails_ends_the_audit_in_clear_words(
     server: GitServer, add_repository: AddRepository
 ) -> None:
     audit, _ = auditing.request(add_repository(server.url("missing.git")))
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.state, audit.error_code) == (State.FAILED, "not-found")
     assert audit.error_message == ("The server knows no repository at this address, or it isn't open to all.")
@@ -595,7 +595,7 @@ def test_cancelling_stops_the_fetch(server: GitServer, add_repository: AddReposi
         auditing.cancel(audit)
 
     with in_a_thread(cancel_when_it_fetches):
-        auditing.run(audit.pk)
+        working.run(audit.pk)
     audit.refresh_from_db()
     assert audit.state == State.CANCELLED
     assert fetching_processes() == []

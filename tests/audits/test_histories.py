@@ -6,7 +6,7 @@ import pygit2
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from audits import auditing
+from audits import auditing, working
 from audits.models import Audit, Commit, Covers, Event, History, Repository, State, Trigger, Violation
 from tests.audits.conftest import AddRepository, Drifting
 from tests.samples import commit_tree, init_repository
@@ -21,14 +21,14 @@ def repository(drifting: Drifting, add_repository: AddRepository) -> Repository:
 
 def whole_history(repository: Repository, trigger: Trigger = Trigger.CLICK) -> Audit:
     audit, _ = auditing.request(repository, trigger=trigger, covers=Covers.HISTORY)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     return audit
 
 
 def one_commit(repository: Repository) -> Audit:
     audit, _ = auditing.request(repository)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     return audit
 
@@ -73,7 +73,7 @@ def test_doing_it_again_gives_the_same_rows(repository: Repository) -> None:
 
 def test_history_and_audits_share_their_violations(repository: Repository, drifting: Drifting) -> None:
     audit, _ = auditing.request(repository, drifting.second)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     whole_history(repository)
     assert Violation.objects.count() == 3
     assert {v.events.count() for v in Violation.objects.all()} == {2}
@@ -99,7 +99,7 @@ def test_new_commits_are_added_after_an_audit_of_the_branch(
     follow_up = auditing.follow_up(one_commit(repository).pk)
     assert follow_up is not None
     assert (follow_up.covers, follow_up.trigger) == (Covers.HISTORY, Trigger.FOLLOW_UP)
-    auditing.run(follow_up.pk)
+    working.run(follow_up.pk)
     assert list(Commit.objects.values_list("pk", flat=True))[:3] == old
     assert Commit.objects.get(sha=new).position == 3
     assert told(repository)[-1] == ("Later", "introduced", 1)
@@ -118,7 +118,7 @@ def test_a_rewritten_branch_keeps_what_was_known_and_says_so(
     commit_tree(drifting.path, {"app.py": "x = 1\n"}, "Another beginning", 1_700_000_400, [])
     follow_up = auditing.follow_up(one_commit(repository).pk)
     assert follow_up is not None
-    auditing.run(follow_up.pk)
+    working.run(follow_up.pk)
     follow_up.refresh_from_db()
     assert (follow_up.state, follow_up.error_code) == (State.FAILED, "rewritten")
     assert (
@@ -170,11 +170,11 @@ def test_a_history_alone_is_followed_by_an_audit_that_says_what_is_open(
     repository: Repository, drifting: Drifting
 ) -> None:
     audit, _ = auditing.request(repository, drifting.second, covers=Covers.HISTORY)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     follow_up = auditing.follow_up(audit.pk)
     assert follow_up is not None
     assert (follow_up.covers, follow_up.rev) == (Covers.COMMIT, drifting.second)
-    auditing.run(follow_up.pk)
+    working.run(follow_up.pk)
     assert repository.violations.filter(is_open=True).count() == 3
     assert auditing.follow_up(audit.pk) is None
 
@@ -184,7 +184,7 @@ def test_a_cancelled_history_leaves_what_was_known(repository: Repository) -> No
     before = told(repository)
     audit, _ = auditing.request(repository, covers=Covers.HISTORY)
     assert auditing.cancel(audit)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert audit.state == State.CANCELLED and told(repository) == before
 
@@ -195,7 +195,7 @@ def test_a_history_that_takes_too_long_says_that_it_can_go_on(
     def slow(*_: object, **__: object) -> None:
         raise SoftTimeLimitExceeded
 
-    monkeypatch.setattr(auditing, "follow_commits", slow)
+    monkeypatch.setattr(working, "follow_commits", slow)
     audit = whole_history(repository)
     assert (audit.state, audit.error_code) == (State.FAILED, "timeout")
     assert "it goes on from there" in audit.error_message
@@ -282,13 +282,13 @@ def test_a_history_that_another_audit_got_in_front_of_follows_afterwards(
     newest = one_commit(repository)
     in_front, _ = auditing.request(repository, drifting.first)
     assert auditing.follow_up(newest.pk) is None, "one audit at a time"
-    auditing.run(in_front.pk)
+    working.run(in_front.pk)
     follow_up = auditing.follow_up(in_front.pk)
     assert follow_up is not None and follow_up.covers == Covers.HISTORY
-    auditing.run(follow_up.pk)
+    working.run(follow_up.pk)
     assert History.objects.get().head_sha == new
     again, _ = auditing.request(repository, drifting.second)
-    auditing.run(again.pk)
+    working.run(again.pk)
     assert auditing.follow_up(again.pk) is None, "nothing is new"
 
 
@@ -301,7 +301,7 @@ def test_a_history_that_failed_is_not_asked_for_again_by_every_audit(
     assert follow_up is not None and auditing.cancel(follow_up)
     assert auditing.follow_up(follow_up.pk) is None
     older, _ = auditing.request(repository, drifting.first)
-    auditing.run(older.pk)
+    working.run(older.pk)
     assert auditing.follow_up(older.pk) is None
 
 
@@ -314,7 +314,7 @@ def test_a_branch_that_was_rewritten_with_another_policy_keeps_what_was_known(
     commit_tree(drifting.path, {"app.py": "x = 1\n"}, "Another beginning", 1_700_000_400, [])
     follow_up = auditing.follow_up(one_commit(repository).pk)
     assert follow_up is not None
-    auditing.run(follow_up.pk)
+    working.run(follow_up.pk)
     follow_up.refresh_from_db()
     assert (follow_up.state, follow_up.error_code) == (State.FAILED, "rewritten")
     assert History.objects.get().stale_since is not None and told(repository) == before
@@ -329,7 +329,7 @@ def test_a_history_up_to_an_older_commit_does_not_take_the_place_of_a_longer_one
     if digest:
         History.objects.update(policy_digest=digest)
     audit, _ = auditing.request(repository, drifting.second, covers=Covers.HISTORY)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.state, audit.error_code) == (State.FAILED, "shorter")
     assert drifting.third[:9] in audit.error_message

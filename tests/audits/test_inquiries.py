@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from audits import auditing, inquiries, policies
+from audits import auditing, inquiries, policies, working
 from audits.engine import run as engine
 from audits.models import Audit, PolicyInquiry, PolicySource, Repository, State
 from tests.audits.conftest import AddRepository, Drifting
@@ -24,7 +24,7 @@ def repository(add_repository: AddRepository, drifting: Drifting) -> Repository:
     """Its second commit is audited, with three violations in app/runs.py."""
     repository = add_repository(drifting.path)
     audit, _ = auditing.request(repository, drifting.second)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     repository.refresh_from_db()
     return repository
 
@@ -64,7 +64,7 @@ def test_a_draft_that_is_saved_is_not_judged_twice(
     monkeypatch.setattr("audits.facts_store.PostgresFactsStore.get_many", None)  # no facts may be read
     policies.save(repository, text, user=ada)
     audit, _ = auditing.request(repository, drifting.second)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.state, audit.error_message) == (State.SUCCEEDED, "")
     assert audit.findings_count == inquiry.answer["after"] > 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from audits import auditing, remediation
+from audits import auditing, remediation, working
 from audits.models import Covers, Issue, Repository, TestRun
 from audits.remediation import Subject
 from tests.audits.conftest import AddRepository
@@ -63,7 +63,7 @@ def test_an_issue_is_shown_with_its_verdicts_and_contradictions_fail(
     repository: Repository, remedy: Remedy
 ) -> None:
     audit, _ = auditing.request(repository, covers=Covers.HISTORY)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     remediation.keep_up(repository.pk)
     tracker = repository.trackers.get()
     issue = remediation.create(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from audits import auditing, member_uses
+from audits import auditing, member_uses, working
 from audits.models import Audit, MemberUse, RegistryReading, Repository
 from ids.models import IDType
 from tests.audits.conftest import AddRepository
@@ -48,7 +48,7 @@ def ada() -> User:
 
 def audit(repository: Repository) -> Audit:
     row, _ = auditing.request(repository, "")
-    auditing.run(row.pk)
+    working.run(row.pk)
     row.refresh_from_db()
     assert row.state == "succeeded", row.error_message
     return row
@@ -85,7 +85,7 @@ def test_an_older_commit_audited_later_replaces_nothing(
     Audit.objects.all().delete()
     audit(repository)
     row, _ = auditing.request(repository, first.commit_sha)
-    auditing.run(row.pk)
+    working.run(row.pk)
     assert member_uses.usage_of("user", ada).count == 1
 
 

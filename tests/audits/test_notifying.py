@@ -16,7 +16,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from audits import auditing, notifying, outbound
+from audits import auditing, notifying, outbound, working
 from audits.models import Audit, Channel, Delivery, Issue, Notice, NoticeEvent, Repository
 from audits.outbound import OutboundError
 from audits.verdicts import State as IssueState
@@ -330,7 +330,7 @@ def test_new_severe_violations_are_told_but_not_those_of_the_first_audit(
 ) -> None:
     for commit, expected in [(drifting.first, 0), (drifting.second, 1), (drifting.third, 1)]:
         audit, _ = auditing.request(repository, commit)
-        auditing.run(audit.pk)
+        working.run(audit.pk)
         assert len(titles()) == expected
     notice = Notice.objects.get()
     assert notice.title == f"{repository.name}: 2 new severe violations at {drifting.second[:9]}"

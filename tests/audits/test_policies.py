@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from audits import auditing, histories, policies
+from audits import auditing, histories, policies, working
 from audits.engine.policy import PolicyError
 from audits.engine.tree_policy import TREE_FILE
 from audits.models import Audit, Covers, History, PolicySource, PolicyVersion, Repository, State, Trigger
@@ -31,7 +31,7 @@ def audited(repository: Repository, rev: str = "", covers: Covers = Covers.COMMI
 
 
 def worked_on(audit: Audit) -> Audit:
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     return audit
 

@@ -13,7 +13,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audits import auditing, pushing, tasks
+from audits import auditing, pushing, tasks, working
 from audits.models import Audit, Push, Repository
 from tests.audits.conftest import AddRepository, Drifting
 
@@ -212,7 +212,7 @@ def test_badges_are_for_anybody_only_where_the_repository_says_so(repository: Re
 @pytest.mark.django_db(transaction=True)
 def test_a_badge_counts_production_code(repository: Repository, drifting: Drifting) -> None:
     audit, _ = auditing.request(repository, drifting.second)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     client = Client()
     client.force_login(User.objects.create_user("ada"))
     assert "3 violations" in client.get(f"/badges/{repository.slug}/open.svg").content.decode()

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 from django.contrib.auth.models import User
 
-from audits import auditing, burndown, documents, ingesting, remediation, timeline, tracking
+from audits import auditing, burndown, documents, ingesting, remediation, timeline, tracking, working
 from audits.models import Covers, Issue, Judgement, Repository, TestRun, Tracker, TrackerScan, Violation
 from audits.remediation import Subject
 from tests.audits.conftest import AddRepository
@@ -27,7 +27,7 @@ def repository(remedy: Remedy, add_repository: AddRepository) -> Repository:
 
 def audit(repository: Repository, covers: Covers = Covers.HISTORY, rev: str = "") -> None:
     requested, _ = auditing.request(repository, rev, covers=covers)
-    auditing.run(requested.pk)
+    working.run(requested.pk)
     requested.refresh_from_db()
     assert requested.state == "succeeded", requested.error_message
     remediation.arrived(repository.pk)

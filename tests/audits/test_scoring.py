@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from audits import auditing, scoring, tasks, waiving
+from audits import auditing, scoring, tasks, waiving, working
 from audits.engine.canonical import canon_of
 from audits.engine.policy import parse_policy
 from audits.models import Covers, Repository, Violation, Waiver
@@ -54,7 +54,7 @@ def repository(tmp_path: Path, add_repository: AddRepository) -> Repository:
     commit_tree(path, files, "mend", 1_700_000_400, [merge])
     made = add_repository(path, policy=POLICY)
     for covers in (Covers.HISTORY, Covers.COMMIT):
-        auditing.run(auditing.request(made, covers=covers)[0].pk)
+        working.run(auditing.request(made, covers=covers)[0].pk)
     made.refresh_from_db()
     return made
 

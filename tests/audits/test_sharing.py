@@ -10,7 +10,7 @@ import pytest
 import zstandard
 from django.db import connection
 
-from audits import auditing, sharing
+from audits import auditing, sharing, working
 from audits.models import Audit, BlobFacts, PartOffer, RememberedResult, Repository, State
 from tests.audits.conftest import AddRepository
 from tests.audits.test_tasks import result
@@ -53,7 +53,7 @@ def forget() -> None:
 def audited(repository: Repository, call: Callable[[int, int], None] | None) -> tuple[object, ...]:
     forget()
     audit, _ = auditing.request(repository)
-    assert auditing.run_next(call) == audit.pk
+    assert working.run_next(call) == audit.pk
     audit.refresh_from_db()
     assert audit.state == State.SUCCEEDED, audit.error_message
     assert not PartOffer.objects.exists()
@@ -148,7 +148,7 @@ def test_a_history_is_shared_as_well(add_repository: AddRepository, many: Path) 
     repository = add_repository(many, branch="main")
     called: list[int] = []
     audit, _ = auditing.request(repository, covers="history")
-    auditing.run_next(lambda _, helpers: called.append(helpers))
+    working.run_next(lambda _, helpers: called.append(helpers))
     audit.refresh_from_db()
     assert (audit.state, called) == (State.SUCCEEDED, [1])
     assert not PartOffer.objects.exists()

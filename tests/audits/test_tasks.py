@@ -19,7 +19,7 @@ import redis
 from django.db import connection, transaction
 from django.utils import timezone
 
-from audits import auditing, tasks
+from audits import auditing, tasks, working
 from audits.models import (
     IN_FLIGHT,
     Audit,
@@ -175,7 +175,7 @@ def test_what_celery_would_stop_its_worker_for_never_leaves_the_task(
     def run(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(auditing, "run_next", run)
+    monkeypatch.setattr(working, "run_next", run)
     tasks.run_audit(1)
 
 
@@ -287,7 +287,7 @@ def result(repository: Repository) -> tuple[object, ...]:
 def undisturbed(repository: Repository) -> tuple[object, ...]:
     BlobFacts.objects.all().delete()
     audit, _ = auditing.request(repository)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     BlobFacts.objects.all().delete()
     RememberedResult.objects.all().delete()
     return result(repository)
@@ -381,7 +381,7 @@ def test_a_history_whose_worker_is_killed_goes_on_where_it_stopped(
     short_leases: StartWorker, long: Path, add_repository: AddRepository
 ) -> None:
     calm = add_repository(long)
-    auditing.run(auditing.request(calm, covers=Covers.HISTORY)[0].pk)
+    working.run(auditing.request(calm, covers=Covers.HISTORY)[0].pk)
     expected = history_of(calm)
     BlobFacts.objects.all().delete()
     worker = short_leases()

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audits import auditing, remediation, tasks, waiving
+from audits import auditing, remediation, tasks, waiving, working
 from audits.engine.policy import parse_policy
 from audits.models import Covers, Issue, Repository, State, Violation, Waiver
 from audits.models.waiver import today
@@ -164,7 +164,7 @@ def test_an_audit_takes_over_the_waivers_of_its_policy(
     day = (today() + 30 * DAY).isoformat()
     repository = add_repository(drifting.path, policy=policy(WAIVER.format(day=day)))
     audit, _ = auditing.request(repository, drifting.second)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert audit.state == State.SUCCEEDED, audit.error_message
     assert audit.findings_count == 3 == repository.violations.waived().count()
@@ -172,7 +172,7 @@ def test_an_audit_takes_over_the_waivers_of_its_policy(
 
     Repository.objects.update(policy=None)
     again, _ = auditing.request(repository, drifting.second)
-    auditing.run(again.pk)
+    working.run(again.pk)
     assert repository.violations.counting().count() == 3, "the result is shared, the waiver is gone"
 
 
@@ -186,13 +186,13 @@ def test_an_acceptance_goes_along_when_its_file_is_renamed(
     first = commit_tree(path, files | {"app/runs.py": use}, "one", 1_700_000_000, [])
     repository = add_repository(path)
     for covers in (Covers.HISTORY, Covers.COMMIT):
-        auditing.run(auditing.request(repository, covers=covers)[0].pk)
+        working.run(auditing.request(repository, covers=covers)[0].pk)
     waiver = accept(repository.violations.get(), ada)
 
     second = commit_tree(path, files | {"app/walks.py": use}, "two", 1_700_000_100, [first])
     commit_tree(path, files | {"app/jogs.py": use}, "three", 1_700_000_200, [second])
     for covers in (Covers.COMMIT, Covers.HISTORY):
-        auditing.run(auditing.request(repository, covers=covers)[0].pk)
+        working.run(auditing.request(repository, covers=covers)[0].pk)
     standing = repository.violations.get(is_open=True)
     assert standing.path == "app/jogs.py" and standing.is_waived
     waiver.refresh_from_db()
@@ -208,11 +208,11 @@ def test_an_acceptance_goes_along_when_the_whole_history_is_audited_anew(
     files = {"app/__init__.py": "", "app/ids.py": enum}
     first = commit_tree(path, files | {"app/runs.py": use}, "one", 1_700_000_000, [])
     repository = add_repository(path)
-    auditing.run(auditing.request(repository)[0].pk)
+    working.run(auditing.request(repository)[0].pk)
     accept(repository.violations.get(), ada)
     commit_tree(path, files | {"app/walks.py": use}, "two", 1_700_000_100, [first])
     for covers in (Covers.COMMIT, Covers.HISTORY):
-        auditing.run(auditing.request(repository, covers=covers)[0].pk)
+        working.run(auditing.request(repository, covers=covers)[0].pk)
     assert repository.violations.get(is_open=True).is_waived
 
 

@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from audits import auditing
+from audits import auditing, working
 from audits.models import Audit, Repository, State
 from ids import metrics
 from ids.client import HttpSource
@@ -21,7 +21,7 @@ POLICY = 'version = 1\n[[registry]]\nenum = "app.ids.IDType"\n'
 
 def audited(repository: Repository) -> Audit:
     audit, _ = auditing.request(repository)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert audit.state == State.SUCCEEDED, audit.error
     return audit

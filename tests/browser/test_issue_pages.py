@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from audits import auditing, ingesting, remediation
+from audits import auditing, ingesting, remediation, working
 from audits.models import Covers, Issue, Repository, Tracker
 from audits.remediation import Subject
 from ssot_dash.embedded.supervisor import Program
@@ -27,7 +27,7 @@ def repository(live_site: LiveServer, remedy: Remedy) -> Repository:
     made = Repository.objects.create(name="Remedy", slug="remedy", location=str(remedy.path))
     for covers in (Covers.HISTORY, Covers.COMMIT):
         audit, _ = auditing.request(made, covers=covers)
-        auditing.run(audit.pk)
+        working.run(audit.pk)
     return made
 
 

@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from audits import auditing
+from audits import auditing, working
 from audits.models import Audit, Commit, Covers, Repository, State
 from ssot_dash.models import UserSession
 from tests.audits.story import Story
@@ -16,7 +16,7 @@ from tests.browser.conftest import LIGHT, OpenPage, session_cookie
 def _history(story: Story) -> list[str]:
     """The pages of a history that is known."""
     audit, _ = auditing.request(story.repository, covers=Covers.HISTORY)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     last = Commit.objects.filter(repository=story.repository).latest("position")
     return [f"{story.url}history/", f"{story.url}history/?over=time&commits=all", last.get_absolute_url()]
 

@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audits import auditing, ingesting, remediation, waiving
+from audits import auditing, ingesting, remediation, waiving, working
 from audits.models import Audit, Covers, Repository, Role, TestRun
 from audits.models.waiver import today
 from audits.remediation import Subject
@@ -106,7 +106,7 @@ def test_an_audit_is_started_and_told_about(repository: Repository, ada: User, r
     value = post(client, "/repositories/remedy/audits", {"rev": remedy.used}, 202)
     assert value["state"] == "queued"
     assert post(client, "/repositories/remedy/audits", {}, 200)["id"] == value["id"]
-    auditing.run(value["id"])
+    working.run(value["id"])
     value = get(client, f"/audits/{value['id']}")
     assert (value["state"], value["commit"], value["findings"]) == ("succeeded", remedy.used, 3)
     assert get(client, "/repositories/remedy")["open_violations"] == 3
@@ -114,7 +114,7 @@ def test_an_audit_is_started_and_told_about(repository: Repository, ada: User, r
 
 def test_violations_come_in_pages(repository: Repository, ada: User, remedy: Remedy) -> None:
     audit, _ = auditing.request(repository, remedy.tested)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     client = bearer(ada)
     found, after = [], 0
     while after is not None:
@@ -133,7 +133,7 @@ def test_violations_come_in_pages(repository: Repository, ada: User, remedy: Rem
 
 def test_an_issue_s_verdicts_are_told(repository: Repository, ada: User, remedy: Remedy) -> None:
     audit, _ = auditing.request(repository, covers=Covers.HISTORY)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     issue = remediation.create(
         repository, title="RUN", kind="custom", priority=1, subjects=[Subject("missing-member", SUBJECT)]
     )

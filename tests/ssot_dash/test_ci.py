@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
-from audits import auditing
+from audits import auditing, working
 from audits.models import Audit, Repository
 from ssot_dash import tokens
 from tests.audits.conftest import AddRepository, Drifting, add_repository, drifting  # noqa: F401 (fixtures)
@@ -35,7 +35,7 @@ def token_for(repository: Repository) -> str:
 
 def audited(repository: Repository, commit: str) -> Audit:
     audit, _ = auditing.request(repository, commit)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert audit.state == "succeeded"
     return audit
@@ -125,7 +125,7 @@ def test_an_audit_without_a_result_says_so(repository: Repository, drifting: Dri
     answer = client.get(f"/api/v1/audits/{waiting.pk}/findings")
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert "queued" in answer.json()["message"]
-    auditing.run(waiting.pk)
+    working.run(waiting.pk)
     alone = client.get(f"/api/v1/audits/{waiting.pk}/verdict")
     assert (alone.status_code, "no earlier audit" in alone.json()["message"]) == (409, True)
     unknown = client.get(f"/api/v1/audits/{waiting.pk}/findings", {"against": "b" * 40})

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from audits import auditing
+from audits import auditing, working
 from audits.engine.policy import parse_policy
 from audits.models import Audit, Covers, DuplicateReport, Repository, State, Violation
 from tests.audits.conftest import AddRepository
@@ -43,7 +43,7 @@ def kitchen(transactional_db: None, tmp_path: Path, add_repository: AddRepositor
 @pytest.fixture
 def searched(kitchen: Repository) -> Repository:
     audit, _ = auditing.request(kitchen, covers=Covers.DUPLICATES)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     return kitchen
 
 
@@ -123,7 +123,7 @@ def test_a_private_repository_has_no_duplicates_for_others(searched: Repository,
 def test_a_search_again_takes_the_place_of_the_first(searched: Repository, viewer: Client) -> None:
     commit_tree(Path(searched.location), {"app/a.py": FILES["app/a.py"]}, "Tidy", 1_700_000_100, [])
     audit, _ = auditing.request(searched, covers=Covers.DUPLICATES)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     assert DuplicateReport.objects.get().audit == audit
     assert "No possible duplicates" in viewer.get(url(searched)).content.decode()
 
@@ -131,7 +131,7 @@ def test_a_search_again_takes_the_place_of_the_first(searched: Repository, viewe
 def test_a_failed_search_is_told_beside_what_was_known(searched: Repository, viewer: Client) -> None:
     Repository.objects.update(location="/nowhere/at/all")
     audit, _ = auditing.request(Repository.objects.get(), covers=Covers.DUPLICATES)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     page = viewer.get(url(searched)).content.decode()
     assert "The last search failed" in page and "2 groups" in page
     key = DuplicateReport.objects.get().groups[0]["key"]
@@ -156,6 +156,6 @@ def test_a_search_can_be_about_any_commit(kitchen: Repository, boss: Client) -> 
     assert not Audit.objects.exists()
     boss.post(url(kitchen, "find/"), {"rev": "main"})
     audit = Audit.objects.get()
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert (audit.rev, audit.state) == ("main", State.SUCCEEDED)

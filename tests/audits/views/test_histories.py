@@ -7,7 +7,7 @@ from django.db.models import Min, Q
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from audits import auditing
+from audits import auditing, working
 from audits.models import Audit, Commit, Covers, Event, History, State, Violation
 from audits.views.trend import Moment, draw
 from tests.audits.conftest import AddRepository, Drifting
@@ -23,7 +23,7 @@ def told(
     repository = add_repository(drifting.path)
     for covers in (Covers.COMMIT, Covers.HISTORY):
         audit, _ = auditing.request(repository, covers=covers)
-        auditing.run(audit.pk)
+        working.run(audit.pk)
     return History.objects.select_related("repository").get(), drifting
 
 

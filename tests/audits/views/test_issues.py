@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from audits import auditing, ingesting, remediation, trackers
+from audits import auditing, ingesting, remediation, trackers, working
 from audits.models import Covers, Issue, IssueNote, Repository, TestRun, Tracker
 from audits.remediation import Subject
 from tests.audits.conftest import AddRepository
@@ -30,7 +30,7 @@ def repository(transactional_db: None, remedy: Remedy, add_repository: AddReposi
     repository = add_repository(remedy.path)
     for covers in (Covers.HISTORY, Covers.COMMIT):
         audit, _ = auditing.request(repository, covers=covers)
-        auditing.run(audit.pk)
+        working.run(audit.pk)
     for data, commit in ((BEFORE, remedy.tested), (AFTER, remedy.closed)):
         run, _ = ingesting.receive(repository, data, name="report.xml", commit=commit, branch="main")
         ingesting.read(run.pk)

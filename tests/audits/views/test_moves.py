@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from audits import auditing
+from audits import auditing, working
 from audits.models import Repository
 from tests.audits.conftest import AddRepository
 from tests.samples import commit_tree, init_repository
@@ -38,7 +38,7 @@ def moving(transactional_db: None, tmp_path: Path, add_repository: AddRepository
         sha = commit_tree(path, TREE | files, f"Move {number}", 1_700_000_000 + number, parents)
         parents = [sha]
         audit, _ = auditing.request(repository)
-        auditing.run(audit.pk)
+        working.run(audit.pk)
     return repository
 
 
@@ -70,7 +70,7 @@ def test_folders_lead_further_in(moving: Repository, viewer: Client) -> None:
 
 def test_the_same_commit_audited_again_shows_the_same(moving: Repository, viewer: Client) -> None:
     audit, _ = auditing.request(moving)
-    auditing.run(audit.pk)
+    working.run(audit.pk)
     audit.refresh_from_db()
     assert audit.same_as is not None
     (move,) = viewer.get(url(moving)).context["moves"]
