@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
+from pytest_django.plugin import DjangoDbBlocker
 
 from ssot_dash.embedded import browser as browser_on_machine
 from tests.audits.story import Chapter, Story, chapters_at, tell
@@ -68,6 +71,23 @@ def chromium() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=browser_on_machine.find_executable(), args=FLAGS)
         yield started
         started.close()
+
+
+@pytest.fixture
+def nothing_made_anew(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """After another kind of test, what ``migrate`` makes is there again, under new numbers: in the way of the rows that
+    migrations made, where Django is about to bring those back. It is not where this connection is another one than the
+    database was made with, as it is once Playwright's event loop runs in this thread."""
+    with django_db_blocker.unblock():
+        if hasattr(connection, "_test_serialized_contents") and Group.objects.exists():
+            call_command(
+                "flush", interactive=False, verbosity=0, reset_sequences=False, inhibit_post_migrate=True
+            )
+
+
+@pytest.fixture
+def transactional_db(nothing_made_anew: None, transactional_db: None) -> None:
+    """pytest-django's, which a live server asks for before anything else."""
 
 
 @pytest.fixture
