@@ -22,9 +22,10 @@ import django
 import pytest
 from celery import current_app
 from django.db import connection
+from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from pytest_django.plugin import blocking_manager_key
+from pytest_django.plugin import DjangoDbBlocker, blocking_manager_key
 
 from ssot_dash.embedded import binaries, processes
 from ssot_dash.embedded.data import BASE_DIR
@@ -71,6 +72,7 @@ django.setup()
 
 from ids import leasing, metrics, minting  # noqa: E402 - models need Django to be set up
 from ids.models import IDCounter, IDLease, IDTally  # noqa: E402 - as above
+from tests import as_migrated  # noqa: E402 - as above
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis_settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -94,6 +96,17 @@ def pytest_configure(config: pytest.Config) -> None:
         check=True,
     )
     os.environ["SSOT_TEST_TEMPLATE"] = template
+
+
+# What Django does after each test that commits, instead of truncating every table.
+TransactionTestCase._fixture_teardown = lambda _: as_migrated.put_back()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """pytest-django's database, whose rows are remembered before the first test."""
+    with django_db_blocker.unblock():
+        as_migrated.remember()
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,8 @@ from ssot_dash.embedded.valkey import Valkey
 MARK = "SSOT_SUPERVISED_DATA"
 # How long workers and scheduler may take to give their first sign of life, on a small machine that is busy.
 _WELL_SECONDS = 60.0
+# A little longer than a web process keeps its answer (health.CACHE_SECONDS, which needs Django to read).
+_KEPT_SECONDS = 1.2
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only when asked for
 
 
@@ -173,12 +175,17 @@ class _Site:
     def _ill_after_waiting(self, listening: socket.socket) -> list[str]:
         """The parts that are still not well when all had time to start; they may not come up by waiting."""
         deadline = time.monotonic() + _WELL_SECONDS
+        well_since = None
         ill = ["web"]
-        while ill and time.monotonic() < deadline:
+        # Each web process keeps its last answer for a second: what was well for longer is well to all of them.
+        while time.monotonic() < deadline and (
+            well_since is None or time.monotonic() - well_since < _KEPT_SECONDS
+        ):
             self.interruption.wait(0.2)
             self._check()
             self.supervisor.tend()
             ill = _ill(listening)
+            well_since = None if ill else well_since or time.monotonic()
         return ill
 
     def _tell(self, welcome: str | None) -> None:

@@ -198,7 +198,15 @@ def short_leases(start_worker: Callable[..., Program]) -> StartWorker:
 
 
 def parsers(worker: psutil.Process) -> list[psutil.Process]:
-    return [p for p in worker.children(recursive=True) if "parse_child" in " ".join(p.cmdline())]
+    return [child for child in worker.children(recursive=True) if "parse_child" in command_line(child)]
+
+
+def command_line(process: psutil.Process) -> str:
+    """Empty for one that has ended meanwhile: workers fork and lose children all the time."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie too
+        return ""
 
 
 def pool(worker: psutil.Process) -> list[psutil.Process]:
@@ -310,7 +318,8 @@ def freeze_in_the_middle(*workers: psutil.Process) -> psutil.Process:
     until(BlobFacts.objects.exists)
     frozen = {worker: parsers(worker) for worker in workers}
     for parser in chain(*frozen.values()):
-        parser.suspend()
+        with suppress(psutil.NoSuchProcess):
+            parser.suspend()
     assert Audit.objects.filter(state=State.RUNNING).exists()
     return next(worker for worker, found in frozen.items() if found)
 

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import Group, User
-from django.core.management import call_command
-from django.db import connection
+from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
-from pytest_django.plugin import DjangoDbBlocker
 
 from ssot_dash.embedded import browser as browser_on_machine
 from tests.audits.story import Chapter, Story, chapters_at, tell
@@ -74,24 +71,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def nothing_made_anew(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """After another kind of test, what ``migrate`` makes is there again, under new numbers: in the way of the rows that
-    migrations made, where Django is about to bring those back. It is not where this connection is another one than the
-    database was made with, as it is once Playwright's event loop runs in this thread."""
-    with django_db_blocker.unblock():
-        if hasattr(connection, "_test_serialized_contents") and Group.objects.exists():
-            call_command(
-                "flush", interactive=False, verbosity=0, reset_sequences=False, inhibit_post_migrate=True
-            )
-
-
-@pytest.fixture
-def transactional_db(nothing_made_anew: None, transactional_db: None) -> None:
-    """pytest-django's, which a live server asks for before anything else."""
-
-
-@pytest.fixture
-def live_site(django_db_serialized_rollback: None, live_server: LiveServer) -> LiveServer:
+def live_site(live_server: LiveServer) -> LiveServer:
     """The site on this test's database, with the rows that migrations made. ``live_site.url`` is its address."""
     return live_server
 
