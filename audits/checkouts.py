@@ -27,12 +27,12 @@ def check_out(git: GitRepository, commit: str, folder: Path, max_bytes: int) -> 
                 if size > max_bytes:
                     limit = f"{max_bytes:,} bytes (SSOT_TEST_RUNNER_BYTES)"
                     raise CheckoutError(f"The commit’s files have more than {limit}.")
-                _write(folder / entry.path, _blob(git, entry), executable=entry.is_executable)
+                _write(folder / entry.path, _blob(git, entry, max_bytes), executable=entry.is_executable)
         # Last, and after all directories, so that nothing is written through one.
         for entry in links:
             (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
         for entry in links:
-            _link(folder, entry.path, os.fsdecode(_blob(git, entry)))
+            _link(folder, entry.path, os.fsdecode(_blob(git, entry, max_bytes)))
     except (GitError, OSError) as error:
         raise CheckoutError(f"The commit’s files can’t be written: {error}.") from error
     return size
@@ -44,8 +44,8 @@ def _check(path: str) -> None:
         raise CheckoutError(f"The path {path[:100]!r} would not stay inside of the checkout.")
 
 
-def _blob(git: GitRepository, entry: Entry) -> bytes:
-    data = git.blob(entry.sha)
+def _blob(git: GitRepository, entry: Entry, max_bytes: int) -> bytes:
+    data = git.blob(entry.sha, max_bytes)
     if data is None:
         raise CheckoutError(f"The repository’s copy lacks the content of {entry.path}.")
     return data

@@ -7,11 +7,14 @@ passed, so that a name which changes in between leads nowhere else. Redirects ar
 import http.client
 import socket
 import ssl
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
 
 from audits.fetch_child import is_public
 
+# For everything from connecting to the last byte that is waited for, so that who answers a byte at a time is given up.
 SECONDS = 10
 MAX_ANSWER = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
@@ -45,16 +48,22 @@ def post(url: str, body: bytes, headers: Mapping[str, str], allowed: frozenset[s
     host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
     address = _address(host, port, is_allowed=_is_allowed(parts, allowed))
     connection = _Pinned(host, port, address, is_tls=parts.scheme == "https")
+    limit = threading.Timer(SECONDS, connection.give_up)
+    limit.start()
     try:
         target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         connection.request("POST", target, body, dict(headers))
         answer = connection.getresponse()
+        if connection.is_given_up:
+            raise TimeoutError  # half a status line would do otherwise
         answer.read(MAX_ANSWER)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise OutboundError(
-            f"{host} could not be talked to: {str(error) or type(error).__name__}."
-        ) from error
+        words = (
+            f"no answer within {SECONDS} s" if connection.is_given_up else str(error) or type(error).__name__
+        )
+        raise OutboundError(f"{host} could not be talked to: {words}.") from error
     finally:
+        limit.cancel()
         connection.close()
     if 300 <= answer.status < 400:
         raise OutboundError(f"{host} redirects, which is not followed.")
@@ -87,8 +96,24 @@ class _Pinned(http.client.HTTPConnection):
         super().__init__(host, port, timeout=SECONDS)
         self._address = address
         self._tls = ssl.create_default_context() if is_tls else None
+        self._line: socket.socket | None = None
+        self.is_given_up = False
 
     def connect(self) -> None:
-        self.sock = socket.create_connection((self._address, self.port), self.timeout)
-        if self._tls is not None:
-            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+        sock = socket.create_connection((self._address, self.port), self.timeout)
+        self._line = sock.dup()  # to end it with, whatever becomes of the other
+        if self.is_given_up:
+            self.give_up()
+        self.sock = sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self.host)
+
+    def give_up(self) -> None:
+        """From another thread: whoever waits for the other side learns that the connection has ended."""
+        self.is_given_up = True
+        if self._line is not None:
+            with suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        super().close()
+        if self._line is not None:
+            self._line.close()

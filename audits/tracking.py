@@ -198,7 +198,7 @@ def paste(
 def _store(version: TrackerVersion, data: bytes | None, before: bytes | None) -> None:
     """Save a version with its claims; what can't be read is kept as that."""
     if data is None:
-        version.error = "The repository’s copy lacks this version’s content."
+        version.error = "The repository’s copy lacks this version’s content, or it is too large to be read."
         version.save()
         return
     try:

@@ -22,6 +22,8 @@ from audits.engine.loose_objects import LooseObjects, objects_folder
 pygit2.settings.owner_validation = False
 
 MAX_PATHS = 200_000
+# More than any policy lets a file have that is parsed. A pack of two megabytes can hold a file of two gigabytes.
+MAX_BLOB_BYTES = 16 * 1024**2
 MAX_REVISION_LENGTH = 255
 MAX_SUBJECT_LENGTH = 300
 # The first and the last second that every database and calendar here can hold.
@@ -293,8 +295,10 @@ class GitRepository:
         """Whether the object is here; public copies of large repositories lack some blobs."""
         return pygit2.Oid(hex=sha) in self._repo.odb
 
-    def blob(self, sha: str) -> bytes | None:
-        """A blob's bytes, None when it is absent or broken."""
+    def blob(self, sha: str, max_bytes: int = MAX_BLOB_BYTES) -> bytes | None:
+        """A blob's bytes, None when it is absent, broken or larger than ``max_bytes``: then it is not read at all."""
+        if (self.size(sha) or 0) > max_bytes:
+            return None
         try:
             loose = self._loose.read(sha)
             if loose is not None:
@@ -312,7 +316,8 @@ class GitRepository:
             return None
 
     def read(self, commit: str, path: str) -> bytes | None:
-        """The bytes of a file at a commit; None when there is no such file (links and directories are none)."""
+        """The bytes of a file at a commit; None when there is no such file (links and directories are none), or when
+        ``blob`` does not read it."""
         try:
             self._check(commit)
             item = self._repo[commit].peel(pygit2.Tree)[path]

@@ -25,7 +25,7 @@ from audits.engine.collector import no_collector
 from audits.engine.facts import Facts, decode
 from audits.engine.findings import Finding, Progress
 from audits.engine.git import Changes, Commit, Entry, GitRepository
-from audits.engine.listing import FactsStore, ResultStore, is_safe, is_text, read_text
+from audits.engine.listing import FactsStore, ResultStore, is_text, read_text
 from audits.engine.live import LiveAudit, TreeChange
 from audits.engine.parse_child import Outcome
 from audits.engine.parsing import ParsePool, Share
@@ -34,6 +34,7 @@ from audits.engine.registry import Registry
 from audits.engine.renames import renamed
 from audits.engine.results import Result, key_of, recalled
 from audits.engine.rules import RULES, Rule
+from audits.engine.safety import is_safe
 
 UNPARSEABLE = "unparseable"
 _CHUNK = 2_000

@@ -8,6 +8,7 @@ from audits.engine.findings import Problem, ProblemKind
 from audits.engine.git import Entry, GitRepository
 from audits.engine.policy import Policy
 from audits.engine.roots import PROJECT_FILES
+from audits.engine.safety import MODULES, is_safe, unsafe_submodules
 
 # The texts that tell where sources lie and what a build makes; larger ones aren't read.
 _TEXTS = BUILD_FILES | PROJECT_FILES
@@ -45,14 +46,19 @@ class Listing:
         self.absent: list[str] = []
         self.problems: list[Problem] = []
         self.texts: dict[str, str] = {}
-        paths = set()
+        paths: set[str] = set()
         for entry in entries:
             if not is_safe(entry.path):
                 self._problem(
                     entry, ProblemKind.UNSAFE_PATH, "a name that no honest tree holds; not looked at"
                 )
                 continue
+            if entry.path in paths:
+                words = "stands more than once in its directory; only the last one is looked at"
+                self._problem(entry, ProblemKind.UNSAFE_PATH, words)
             paths.add(entry.path)
+            if entry.path == MODULES:
+                self._look_at_modules(repository, entry)
             if entry.kind == "submodule":
                 continue
             is_source = entry.path.endswith(".py") and not policy.excludes(entry.path)
@@ -73,6 +79,16 @@ class Listing:
                 self._problem(entry, ProblemKind.MISSING_OTHER_BLOB, words)
         self.paths = frozenset(paths)
 
+    def _look_at_modules(self, repository: GitRepository, entry: Entry) -> None:
+        if entry.kind == "link":
+            self._problem(entry, ProblemKind.UNSAFE_PATH, "is a symbolic link, which git refuses")
+        elif entry.kind == "file":
+            text = (repository.blob(entry.sha, _TEXT_BYTES) or b"").decode("utf-8", "replace")
+            for line, words in unsafe_submodules(text):
+                self._problem(
+                    entry, ProblemKind.UNSAFE_PATH, f"line {line}: {words}; submodules are not read"
+                )
+
     def _problem(self, entry: Entry, kind: ProblemKind, words: str) -> None:
         self.problems.append(Problem(entry.path, kind, words))
 
@@ -87,8 +103,3 @@ def read_text(repository: GitRepository, entry: Entry) -> str | None:
     if not is_text(entry.path) or not _TEXT_BYTES >= (repository.size(entry.sha) or 0) > 0:
         return None
     return (repository.blob(entry.sha) or b"").decode("utf-8", "replace")
-
-
-def is_safe(path: str) -> bool:
-    """Whether a path is one that an honest tree can hold."""
-    return not any(part in {"", ".", ".."} or part.casefold() == ".git" for part in path.split("/"))

@@ -58,23 +58,17 @@ def write_frame(stream: BinaryIO, payload: bytes) -> None:
 
 def read(repository: GitRepository, sha: str, file_bytes: int) -> bytes | Outcome:
     """A blob's bytes, or what is in the way of reading them."""
+    data = repository.blob(sha, file_bytes)
+    if data is not None:
+        return data
     size = repository.size(sha)
     if size is None:
-        return Outcome(
-            sha,
-            problem=ProblemKind.MISSING_BLOB,
-            words="this copy of the repository lacks the file's contents",
-        )
+        words = "this copy of the repository lacks the file's contents"
+        return Outcome(sha, problem=ProblemKind.MISSING_BLOB, words=words)
     if size > file_bytes:
-        return Outcome(
-            sha,
-            problem=ProblemKind.TOO_LARGE,
-            words=f"{size:,} bytes; the limit is {file_bytes:,} (policy: limits.file_bytes)",
-        )
-    data = repository.blob(sha)
-    if data is None:
-        return Outcome(sha, problem=ProblemKind.MISSING_BLOB, words="the file's contents can't be read")
-    return data
+        words = f"{size:,} bytes; the limit is {file_bytes:,} (policy: limits.file_bytes)"
+        return Outcome(sha, problem=ProblemKind.TOO_LARGE, words=words)
+    return Outcome(sha, problem=ProblemKind.MISSING_BLOB, words="the file's contents can't be read")
 
 
 def parse(repository: GitRepository, sha: str, file_bytes: int, native: NativeExtractor | None) -> Outcome:

@@ -62,7 +62,10 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     ProblemKind.TOO_COMPLEX: ("Too complex", "Parsing took too much time, memory or depth and was stopped."),
     ProblemKind.NEWER_SYNTAX: ("Newer syntax", "Written for a newer Python than the one that audits."),
     ProblemKind.NOT_TEXT: ("Not text", "The bytes are not text in the encoding that the file declares."),
-    ProblemKind.UNSAFE_PATH: ("Unsafe path", "The path is not one that can safely be shown or read."),
+    ProblemKind.UNSAFE_PATH: (
+        "Unsafe for a clone",
+        "What git’s own check (fsck) refuses: it could lead whoever clones it astray. Here it does nothing.",
+    ),
     ProblemKind.LINK: ("Link", "A symbolic link or submodule; what it points to is not part of this commit."),
     ProblemKind.NO_REGISTRY: (
         "No registry",

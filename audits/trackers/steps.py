@@ -66,21 +66,23 @@ _MEANINGS = tuple(
 
 def mentions(lines: Sequence[Line]) -> tuple[Mention, ...]:
     """What the document says about steps, in the way of counting that it uses itself."""
-    parts: dict[int, dict[str, StepState]] = {}
+    parts: dict[int, tuple[set[str], set[str]]] = {}
     found = []
     for index in range(len(lines)):
         for mention, part in _step_mentions(lines, index):
-            found.append(_with_parts(mention, part, parts.setdefault(mention.step, {})))
+            found.append(_with_parts(mention, part, *parts.setdefault(mention.step, (set(), set()))))
     found = found or [mention for index in range(len(lines)) for mention in _numbered_mentions(lines, index)]
     return tuple(found or _phase_mentions(lines))
 
 
-def _with_parts(mention: Mention, part: str, known: dict[str, StepState]) -> Mention:
+def _with_parts(mention: Mention, part: str, known: set[str], completed: set[str]) -> Mention:
     """The mention of a part (``Step 1.2``) as one of the step: completed with the last of several parts."""
     if not part:
         return mention
-    known[part] = max(mention.state, known.get(part, mention.state))
-    is_whole = len(known) > 1 and all(state is StepState.COMPLETED for state in known.values())
+    known.add(part)
+    if mention.state is StepState.COMPLETED:
+        completed.add(part)
+    is_whole = len(known) > 1 and len(completed) == len(known)
     state = mention.state if is_whole else min(mention.state, StepState.STARTED)
     return replace(mention, state=state)
 
@@ -90,12 +92,10 @@ def _step_mentions(lines: Sequence[Line], index: int) -> Iterator[tuple[Mention,
     line = lines[index]
     plain = without_markup(line.text)
     if line.level:
-        for named in STEP.finditer(plain):
-            state = state_in(plain)
-            if state is None:  # the boxes beneath are the step's own only where the heading begins with it
-                leads = _LEADING_STEP.match(plain) is not None
-                state = _state_of_boxes(lines, index) if leads else StepState.MENTIONED
-            yield Mention(int(named[1]), state, line.text, line.number), named["part"] or ""
+        if found := list(STEP.finditer(plain)):
+            state = _state_of_heading(lines, index, plain)
+            for named in found:
+                yield Mention(int(named[1]), state, line.text, line.number), named["part"] or ""
         return
     match = _LEADING_STEP.match(plain)
     if match is None:
@@ -103,6 +103,14 @@ def _step_mentions(lines: Sequence[Line], index: int) -> Iterator[tuple[Mention,
     state = _state_of_box(line) if line.box is not None else state_in(plain)
     if state is not None:
         yield Mention(int(match[1]), state, line.text, line.number), match["part"] or ""
+
+
+def _state_of_heading(lines: Sequence[Line], index: int, plain: str) -> StepState:
+    state = state_in(plain)
+    if state is not None:
+        return state
+    # The boxes beneath are the step's own only where the heading begins with it.
+    return _state_of_boxes(lines, index) if _LEADING_STEP.match(plain) else StepState.MENTIONED
 
 
 def _state_of_box(line: Line) -> StepState:
@@ -114,7 +122,8 @@ def _state_of_box(line: Line) -> StepState:
 def _state_of_boxes(lines: Sequence[Line], index: int) -> StepState:
     """The state that the checkboxes beneath a heading give."""
     boxes = []
-    for line in lines[index + 1 :]:
+    for place in range(index + 1, len(lines)):
+        line = lines[place]
         if line.level and line.level <= lines[index].level:
             break
         if line.box is not None:

@@ -281,7 +281,7 @@ class _Source:
     def __init__(self, repository: Repository, commit: str) -> None:
         self._commit = commit
         self._git: GitRepository | None = None
-        self.why_not = "This file's content is absent from the repository's copy."
+        self.why_not = "This file's content is absent from the repository's copy, or too large to be shown."
         try:
             self._git = GitRepository(fetching.path_of(repository))
         except GitError as error:

@@ -19,6 +19,7 @@ import pytest
 from django.db import connection
 
 from audits import auditing, fetching, working
+from audits.engine.findings import ProblemKind
 from audits.engine.git import GitRepository
 from audits.fetch_child import Refused, Tunnel, explain, is_public
 from audits.fetching import FetchError, LocationError, check_branch, check_location, check_revision
@@ -466,6 +467,25 @@ def test_a_large_repository_is_refused(server: GitServer, source: Path, clone: P
     settings.SSOT_FETCH_BYTES = 1_000_000
     assert refused(server.url("source.git"), clone).code == "too-large"
     assert os.listdir(clone.parent) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_is_small_on_the_way_and_huge_when_unpacked_is_listed_and_not_read(
+    server: GitServer, source: Path, add_repository: AddRepository, settings: Any
+) -> None:
+    huge = {"a.py": "x = 1\n", "huge.py": bytes(40_000_000), "huge.bin": bytes(40_000_001)}
+    commit_tree(source, huge, "Huge", 1_700_000_100, [tip(source)])
+    settings.SSOT_FETCH_BYTES = 1_000_000
+    repository = add_repository(server.url("source.git"))
+    audit, _ = auditing.request(repository)
+    working.run(audit.pk)
+    audit.refresh_from_db()
+    assert (audit.state, audit.error_message) == (State.SUCCEEDED, "")
+    (problem,) = audit.problems.all()
+    assert (problem.path, problem.kind) == ("huge.py", ProblemKind.TOO_LARGE)
+    assert "the limit is 524,288 (policy: limits.file_bytes)" in problem.message
+    clone = GitRepository(fetching.path_of(repository))
+    assert clone.read(audit.commit_sha, "huge.py") is None
 
 
 def test_too_many_branches_are_refused(server: GitServer, source: Path, clone: Path, settings: Any) -> None:

@@ -3,8 +3,11 @@
 import hashlib
 import hmac
 import json
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -309,6 +312,75 @@ def test_redirects_are_not_followed(receiver: Receiver) -> None:
     receiver.status, receiver.location = 302, "http://169.254.169.254/"
     with pytest.raises(OutboundError, match="redirects"):
         outbound.post(receiver.url, b"x", {}, frozenset({f"127.0.0.1:{receiver.port}"}))
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The address of a server that reads a request and answers one connection as it likes, until that has ended."""
+
+    def serve() -> None:
+        with server.accept()[0] as connection:
+            connection.recv(65_536)
+            with suppress(OSError):
+                answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        thread.join(30)
+        assert not thread.is_alive(), "the connection was not closed"
+
+
+def send_a_gigabyte(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+    for _ in range(1024):
+        connection.sendall(bytes(1024**2))
+    pytest.fail("all of it was taken")
+
+
+def drip(head: bytes) -> Callable[[socket.socket], None]:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(head)
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.05)
+
+    return answer
+
+
+def test_of_a_gigabyte_that_a_receiver_answers_next_to_nothing_is_read() -> None:
+    with answering(send_a_gigabyte) as host:
+        outbound.post(f"http://{host}/", b"x", {}, frozenset({host}))
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nX-Y: "])
+def test_a_receiver_that_answers_a_byte_at_a_time_is_given_up(
+    head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "SECONDS", 0.5)
+    with answering(drip(head)) as host, pytest.raises(OutboundError, match="no answer within"):
+        outbound.post(f"http://{host}/", b"x", {}, frozenset({host}))
+
+
+def test_a_receiver_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound, "SECONDS", 0.5)
+    with (
+        answering(lambda connection: [*iter(lambda: connection.recv(1), b"")].clear()) as host,
+        pytest.raises(OutboundError, match="could not be talked to"),
+    ):
+        outbound.post(f"http://{host}/", b"x", {}, frozenset({host}))
+
+
+@pytest.mark.parametrize("answer", [b"X-Y: 1\r\n", b"x" * 1_000])
+def test_headers_without_end_are_refused(answer: bytes) -> None:
+    def send(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(answer * 100)
+
+    with answering(send) as host, pytest.raises(OutboundError, match="could not be talked to"):
+        outbound.post(f"http://{host}/", b"x", {}, frozenset({host}))
 
 
 # --- What is told ---

@@ -215,3 +215,41 @@ def test_statements_of_a_version_are_what_the_one_before_did_not_say() -> None:
     first = {s.kind for s in trackers.statements(None, after)}
     assert first == {"status", "step", "tests", "pull"}
     assert trackers.statements(None, Tracker()) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        # step -> the line that counts for it
+        ("## Step 1 ✅\n\n## Step 1\n- [ ] a\n\n## Step 1 COMPLETED\n", {1: 1}),
+        (
+            "## Step 7 ✅\n## Step 99 ✅\n## Step -1 ✅\n## Step 10000000000000000000 ✅\n## Step 2 ✅\n",
+            {2: 5},
+        ),
+        ("| Step | Status\n|---|\n| Step 1 | ✅ |\n| Step 2 ✅\n|||||\n## Step 3 ✅\n", {1: 3, 2: 4, 3: 6}),
+        ("```\n## Step 1 ✅\n", {}),
+        ("## Step 1 ✅\r## Step 2 ✅\r\n## Step 3 ✅", {1: 1, 2: 2, 3: 3}),
+        ("## Step 0\n- [\n- [y] b\n- [x]\n[[[\n", {0: 1}),
+    ],
+    ids=["steps twice", "no such steps", "broken table", "fence without end", "line ends", "broken boxes"],
+)
+def test_of_a_broken_document_is_read_what_can_be_with_its_line(text: str, lines: dict[int, int]) -> None:
+    assert {step: mention.line for step, mention in trackers.read(text).steps.items()} == lines
+
+
+def test_dates_and_numbers_that_there_are_not_are_no_claims() -> None:
+    tracker = trackers.read(
+        "**Created:** 2025-13-45\n**Last Updated:** February 30, 2025\n**Issue:** #" + "9" * 30 + "\n"
+        f"{'9' * 30} tests\n²³ tests\n-5 tests\n"
+    )
+    assert (tracker.created, tracker.updated, tracker.issue, tracker.counts) == (None, None, None, ())
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["# Step 0\n", "## Step 1.1\n- [ ] a\n", "# Step 1.1 ✅ Step 1.2 ", "Step 0 ", "[`**(", "# "],
+)
+def test_the_largest_document_is_read_in_one_pass(piece: str) -> None:
+    """In several, it would take minutes."""
+    text = "# " + piece * ((trackers.MAX_CHARACTERS - 2) // len(piece))
+    assert trackers.read(text).title is not None

@@ -10,29 +10,12 @@ from urllib.parse import quote
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db.models import Model
 from django.test import Client
 from django.utils.datastructures import MultiValueDict
 
-from audits.models import (
-    Audit,
-    Commit,
-    Issue,
-    IssueNote,
-    IssueSubject,
-    PolicyVersion,
-    Repository,
-    Test,
-    TestExecution,
-    TestResult,
-    TestRun,
-    Tracker,
-    TrackerVersion,
-    Violation,
-    Waiver,
-)
 from ssot_dash import tokens
 from ssot_dash.api import api
+from tests.samples.markup import PAYLOAD
 from tests.ssot_dash import world
 from tests.ssot_dash.routes import OPERATIONS, PAGES
 from tests.ssot_dash.test_routes import ask, client_of, path_of
@@ -271,11 +254,6 @@ def test_no_parameter_breaks_an_operation(all_of_it: World) -> None:
 
 # --- What others wrote, on pages ---
 
-PAYLOAD = (
-    """"'></td><evil onload=evil() hx-get="//evil.example"></evil><script>evil()</script><img src=//evil.example/i>"""
-    "[x](javascript:evil()) ![i](http://evil.example/i.png) <http://evil.example> {{ 7|evil }} ${evil}"
-)
-
 
 class Inert(HTMLParser):
     """Collects what in a page comes from the payload and would do something."""
@@ -304,35 +282,7 @@ class Inert(HTMLParser):
 
 
 def test_what_others_wrote_is_text_on_every_page(all_of_it: World) -> None:
-    repository = all_of_it.public.repository
-    written: dict[type[Model], list[str]] = {
-        Violation: ["subject", "path", "message"],
-        Issue: ["title"],
-        IssueSubject: ["subject"],
-        IssueNote: ["text"],
-        Tracker: ["title", "path"],
-        TrackerVersion: ["text", "path"],
-        Test: ["name"],
-        TestResult: ["message"],
-        TestRun: ["name"],
-        TestExecution: ["command", "error"],
-        Commit: ["subject"],
-        Audit: ["commit_subject", "error_message"],
-        Waiver: ["reason", "owner"],
-        PolicyVersion: ["text", "reason"],
-        Repository: ["name"],
-    }
-    for model, names in written.items():
-        rows = model._default_manager
-        if model is Repository:
-            rows.filter(pk=repository.pk).update(name=PAYLOAD[:100])
-        else:
-            rows.update(
-                **{
-                    name: PAYLOAD[: getattr(model._meta.get_field(name), "max_length", None)]
-                    for name in names
-                }
-            )
+    world.write_everywhere(PAYLOAD)
     client = boss_of(all_of_it)
     seen = 0
     for name, route in PAGES.items():

@@ -1,5 +1,10 @@
 """Requests that are too large end in words, before anything of them is kept."""
 
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +14,7 @@ from django.test import Client
 
 from audits.models import Repository
 from ssot_dash import tokens
+from ssot_dash.embedded import programs
 
 pytestmark = pytest.mark.django_db
 REPORTS = "/api/v1/repositories/x/test-runs"
@@ -53,3 +59,47 @@ def test_too_many_fields_or_files_are_refused(program: Client) -> None:
     for values in (fields, files):
         answer = program.post(REPORTS, values)
         assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+
+
+@pytest.fixture
+def web_server(tmp_path: Path) -> Iterator[int]:
+    """The port of a web server that was started as ``up`` starts it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        web = programs.web(os.environ, listening, tmp_path)
+        with (
+            (tmp_path / "web.log").open("wb") as log,
+            subprocess.Popen(
+                web.command, cwd=web.cwd, env=web.environment, pass_fds=web.pass_fds, stdout=log, stderr=log
+            ) as server,
+        ):
+            yield listening.getsockname()[1]
+            server.terminate()
+
+
+def status_of(port: int, request: bytes) -> bytes:
+    """The status line that a server answers with, however early it stops listening."""
+    with socket.create_connection(("127.0.0.1", port), 120) as connection:
+        try:
+            connection.sendall(request)
+            return connection.recv(64).split(b"\r\n")[0]
+        except (BrokenPipeError, ConnectionResetError):
+            return b"closed"
+
+
+def test_headers_of_a_megabyte_are_refused_by_the_web_server_which_goes_on(web_server: int) -> None:
+    healthy = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    assert status_of(web_server, healthy + b"\r\n") == b"HTTP/1.1 200 OK"
+    too_large = {
+        "one header": healthy + b"X-Large: " + b"x" * 1024**2 + b"\r\n\r\n",
+        "many headers": healthy + b"".join(b"X-%d: y\r\n" % n for n in range(100_000)) + b"\r\n",
+        "address": b"GET /" + b"x" * 1024**2 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "cookies": healthy + b"Cookie: " + b"a=b; " * 200_000 + b"\r\n\r\n",
+    }
+    for what, request in too_large.items():
+        assert status_of(web_server, request) in {
+            b"HTTP/1.1 400 Bad Request",
+            b"HTTP/1.1 414 URI Too Long",
+            b"HTTP/1.1 431 Request Header Fields Too Large",
+            b"closed",
+        }, what
+    assert status_of(web_server, healthy + b"\r\n") == b"HTTP/1.1 200 OK"

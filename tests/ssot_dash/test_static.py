@@ -1,10 +1,15 @@
 """Third-party files are the ones that the manifest names, and templates only ask for what is there."""
 
 import hashlib
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.contrib.staticfiles.finders import get_finder
+
+from ssot_dash.management.commands import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "static"
@@ -45,3 +50,33 @@ def test_every_fragment_that_is_fetched_is_a_page_too(template: Path) -> None:
     """Where a link or a form asks for a fragment, it works without scripts as well."""
     for tag in re.findall(r"<(?:a|form)\b[^>]*hx-(?:get|post)=[^>]*>", template.read_text()):
         assert "href=" in tag or "action=" in tag, tag
+
+
+def test_an_upgrade_leaves_the_files_of_the_release_that_still_runs(tmp_path: Path, settings: Any) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    settings.STATIC_ROOT = tmp_path / "collected"
+    settings.STATICFILES_DIRS = [source]
+    settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+    get_finder.cache_clear()
+    settings.STATIC_ROOT.mkdir()
+    command = prepare.Command()
+    command.report = None
+
+    def release(text: str) -> set[str]:
+        (source / "site.css").write_text(text)
+        os.utime(source / "site.css", (1, 1))  # as from an archive, whose times say nothing
+        command.collect_static()
+        assert (settings.STATIC_ROOT / "site.css").read_text() == text
+        return {path.name for path in settings.STATIC_ROOT.glob("site.*.css")}
+
+    first = release("a {}" * 100)
+    second = release("b {}" * 101)
+    third = release("c {}" * 102)
+    assert (len(first), len(second), len(third)) == (1, 2, 2)
+    assert first < second
+    assert not first & third

@@ -5,6 +5,7 @@ import zlib
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
+from django.db.models import Model
 from django.utils import timezone
 
 from audits import members, policies
@@ -21,6 +22,7 @@ from audits.models import (
     IssueSubject,
     Lifespan,
     PolicySource,
+    PolicyVersion,
     Repository,
     Role,
     Sighting,
@@ -172,3 +174,32 @@ def make() -> World:
     members.put(other, people["admin of another repository"], Role.ADMIN)
     User.objects.filter(pk=people["superuser"].pk).update(is_staff=True)
     return World(public, private, {who: User.objects.get(pk=user.pk) for who, user in people.items()})
+
+
+# What others write: authors of commits, reports and documents, and people on pages.
+WRITTEN: dict[type[Model], tuple[str, ...]] = {
+    Audit: ("rev", "commit_author", "commit_subject", "error_message"),
+    Commit: ("author", "subject"),
+    Delivery: ("last_error",),
+    Issue: ("title",),
+    IssueNote: ("text",),
+    IssueSubject: ("subject",),
+    PolicyVersion: ("text", "reason"),
+    Repository: ("branch",),
+    Test: ("name",),
+    TestExecution: ("command", "error", "output"),
+    TestResult: ("reason", "message"),
+    TestRun: ("branch", "name", "error"),
+    Tracker: ("title", "path"),
+    TrackerVersion: ("author", "subject", "text", "path"),
+    Violation: ("subject", "member", "path", "scope", "message", "hint"),
+    Waiver: ("reason", "owner"),
+}
+
+
+def write_everywhere(text: str) -> None:
+    """Put a text where others may write, as much of it as there is room for."""
+    for model, names in WRITTEN.items():
+        rooms = {name: getattr(model._meta.get_field(name), "max_length", None) for name in names}
+        model._default_manager.update(**{name: text[:room] for name, room in rooms.items()})
+    Repository.objects.filter(slug="plain").update(name=text[:100])

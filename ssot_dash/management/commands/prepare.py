@@ -58,7 +58,8 @@ class Command(BaseCommand):
         if state.is_file() and state.read_text() == wanted:
             return
         self.tell("say", "Collecting static files ...")
-        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+        _remove_unused(Path(settings.STATIC_ROOT))
+        call_command("collectstatic", interactive=False, verbosity=0)
         state.write_text(wanted)
 
     def load_sample(self) -> None:
@@ -74,6 +75,18 @@ class Command(BaseCommand):
             self.stdout.write(text)
         else:
             os.write(self.report, f"{word} {text}\n".encode())
+
+
+def _remove_unused(collected: Path) -> None:
+    """Remove what was collected before, but not what pages and web processes of the last release still ask for."""
+    try:
+        kept = set(json.loads((collected / "staticfiles.json").read_text())["paths"].values())
+    except FileNotFoundError:
+        return
+    for path in collected.rglob("*"):
+        name = str(path.relative_to(collected)).removesuffix(".gz").removesuffix(".br")
+        if path.is_file() and name not in kept | {"staticfiles.json"}:
+            path.unlink()
 
 
 def _static_state() -> str:

@@ -11,7 +11,7 @@ import pytest
 from pygit2.enums import FileMode, ObjectType
 
 from audits.engine.findings import ProblemKind
-from audits.engine.git import GitError, GitRepository
+from audits.engine.git import MAX_BLOB_BYTES, GitError, GitRepository
 from audits.engine.policy import parse_policy
 from audits.engine.run import audit
 from tests.samples import commit_tree, init_repository
@@ -248,18 +248,29 @@ def test_links_and_submodules_are_told_from_files(bare: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"..", b".", b".git", b".GIT", b"a/b.py", b"/etc.py", b"../escape.py", b".git/hooks/x.py"]
+    "name",
+    [b"..", b".", b".git", b".GIT", b"/etc.py", b"../escape.py", b".git/hooks/x.py", b".git.", b"git~1"],
 )
-def test_names_that_no_honest_tree_holds_are_not_looked_at(name: bytes, bare: Path) -> None:
-    raw_tree(bare, ("100644", b"a.py", blob(bare)), ("100644", name, blob(bare, b"(")))
-    found = problems(bare)
-    assert len(found) <= 1
-    assert all(kind == ProblemKind.UNSAFE_PATH for _, kind in found)
+def test_names_that_no_honest_tree_holds_are_listed_and_not_looked_at(name: bytes, bare: Path) -> None:
+    sha = raw_tree(bare, ("100644", b"a.py", blob(bare)), ("100644", name, blob(bare, b"x = (")))
+    assert problems(bare) == [(name.decode(), ProblemKind.UNSAFE_PATH)]
+    report = audit(
+        GitRepository(bare), GitRepository(bare).resolve(sha), parse_policy(""), NoStore(), workers=1
+    )
+    assert report.findings == ()
 
 
-def test_a_name_that_stands_twice_in_a_tree_is_read_without_end_or_error(bare: Path) -> None:
+def test_a_gitmodules_that_git_refuses_is_listed(bare: Path) -> None:
+    text = b'[submodule "../../evil"]\n\tpath = x\n\turl = https://example.org/x\n'
+    raw_tree(bare, ("100644", b".gitmodules", blob(bare, text)))
+    assert problems(bare) == [(".gitmodules", ProblemKind.UNSAFE_PATH)]
+    raw_tree(bare, ("120000", b".gitmodules", blob(bare, b"/etc/passwd")))
+    assert problems(bare) == [(".gitmodules", ProblemKind.UNSAFE_PATH)]
+
+
+def test_a_name_that_stands_twice_in_a_tree_is_listed(bare: Path) -> None:
     raw_tree(bare, ("100644", b"a.py", blob(bare)), ("100644", b"a.py", blob(bare, b"(")))
-    assert {path for path, _ in problems(bare)} <= {"a.py"}
+    assert problems(bare) == [("a.py", ProblemKind.UNSAFE_PATH)]
 
 
 def test_a_link_leads_nowhere(bare: Path) -> None:
@@ -316,6 +327,17 @@ def test_a_deep_tree_is_walked(bare: Path) -> None:
     path = "d/" * 3_000 + "x.py"
     commit = commit_tree(bare, {path: ""}, "m", TIME, [])
     assert [e.path for e in GitRepository(bare).tree(commit)] == [path]
+
+
+def test_a_larger_blob_than_is_wanted_is_not_read(bare: Path) -> None:
+    commit = commit_tree(bare, {"big.py": "#" * (MAX_BLOB_BYTES + 1), "small.py": "x"}, "m", TIME, [])
+    repository = GitRepository(bare)
+    assert repository.read(commit, "big.py") is None
+    entries = {e.path: e.sha for e in repository.tree(commit)}
+    assert repository.blob(entries["big.py"]) is None
+    assert repository.blob(entries["small.py"], 0) is None
+    assert repository.blob(entries["small.py"], 1) == b"x"
+    assert problems(bare) == [("big.py", ProblemKind.TOO_LARGE)]
 
 
 # --- blobs ------------------------------------------------------------------------------------------------------------
