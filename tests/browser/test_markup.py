@@ -16,12 +16,15 @@ from tests.ssot_dash.test_routes import path_of
 from tests.ssot_dash.world import NOBODY
 
 
-@pytest.mark.parametrize("text", [PAYLOAD, "\n\n".join(MARKDOWN)], ids=["markup", "markdown"])
+PARTS = 4
+
+
+@pytest.mark.parametrize("part", range(PARTS))
 def test_what_others_wrote_does_nothing_in_a_browser(
-    open_page: OpenPage, live_site: LiveServer, text: str
+    open_page: OpenPage, live_site: LiveServer, part: int
 ) -> None:
     rows = world.make()
-    world.write_everywhere(text)
+    world.write_everywhere("\n\n".join((PAYLOAD, *MARKDOWN)))
     page = open_page(LIGHT, rows.people["superuser"])
     alive: list[str] = []
     seen = 0
@@ -36,7 +39,7 @@ def test_what_others_wrote_does_nothing_in_a_browser(
 
     page.on("dialog", opened)
     page.on("request", asked)
-    for name, route in PAGES.items():
+    for name, route in list(PAGES.items())[part::PARTS]:
         if route.get == NOBODY or route.may_lack:
             continue
         path = path_of(name, route, rows.public)
@@ -45,4 +48,4 @@ def test_what_others_wrote_does_nothing_in_a_browser(
             page.goto(path)
             seen += "evil" in page.content()
     assert not alive, "\n".join(alive)
-    assert seen > 20
+    assert seen > 3
