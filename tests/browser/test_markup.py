@@ -15,7 +15,6 @@ from tests.ssot_dash.routes import PAGES
 from tests.ssot_dash.test_routes import path_of
 from tests.ssot_dash.world import NOBODY
 
-
 PARTS = 4
 
 
