@@ -51,7 +51,7 @@ class Source:
         if column == 0 or self._lines == []:
             return column
         if self._lines is None:
-            self._lines = [line.encode() for line in _LINE_END.split(_text(self._data))]
+            self._lines = [line.encode() for line in _LINE_END.split(_text_at_least(self._data))]
         text = self._lines[line - 1] if line <= len(self._lines) else b""
         return len(text[:column].decode("utf-8", "replace"))
 
@@ -113,6 +113,14 @@ def _is_template(data: bytes, line: int) -> bool:
     """Whether a template's tag (Jinja, Django) stands outside strings where the parser stopped."""
     lines = data.splitlines()[max(line - 2, 0) : line]
     return any(_TEMPLATE_TAG.search(_STRING.sub("", text.decode("utf-8", "replace"))) for text in lines)
+
+
+def _text_at_least(data: bytes) -> str:
+    """The text of a file that was parsed: CPython lets bytes that are no text pass in comments, its decoder doesn't."""
+    try:
+        return _text(data)
+    except (LookupError, SyntaxError, ValueError):
+        return data.decode("utf-8", "replace")
 
 
 def _text(data: bytes) -> str:

@@ -32,6 +32,11 @@ def test_columns_count_characters_after_a_byte_order_mark() -> None:
     assert places(b"\xef\xbb\xbffrom a import E; E.X\n") == [("E.X", 1, 17)]
 
 
+@pytest.mark.parametrize("comment", [b"# coding: \x02 \xfc utf-8", b"# \xfc"])
+def test_columns_count_characters_after_a_comment_that_is_no_text(comment: bytes) -> None:
+    assert places(comment + "\nfrom a import E\nx = 'éé', E.X\n".encode()) == [("E.X", 3, 10)]
+
+
 def test_columns_count_characters_in_other_encodings() -> None:
     source = "# -*- coding: latin-1 -*-\nfrom a import E\nx = 'éé', E.X\n".encode("latin-1")
     assert places(source) == [("E.X", 3, 10)]
