@@ -93,9 +93,9 @@ def _step_mentions(lines: Sequence[Line], index: int) -> Iterator[tuple[Mention,
     plain = without_markup(line.text)
     if line.level:
         if found := list(STEP.finditer(plain)):
-            state = _state_of_heading(lines, index, plain)
+            of_all = _state_of_heading(lines, index, plain)
             for named in found:
-                yield Mention(int(named[1]), state, line.text, line.number), named["part"] or ""
+                yield Mention(int(named[1]), of_all, line.text, line.number), named["part"] or ""
         return
     match = _LEADING_STEP.match(plain)
     if match is None:

@@ -67,7 +67,12 @@ def paths(story: Story) -> list[str]:
         "/rules/",
         "/rules/missing-member/",
         "/api/",
+        f"{story.url}members/",
+        "/account/",
         "/password/",
+        "/tokens/",
+        "/people/",
+        "/activity/",
         "/operations/",
     ]
 
