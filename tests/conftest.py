@@ -170,7 +170,7 @@ def start_worker(child_environment: dict[str, str], tmp_path: Path) -> Iterator[
         )
         worker.launch()
         workers.append(worker)
-        assert processes.wait_until(lambda: " ready." in worker.log.read_text(), 60), worker.log.read_text()
+        assert processes.wait_until(lambda: " ready." in worker.log.read_text(), 300), worker.log.read_text()
         return worker
 
     yield start

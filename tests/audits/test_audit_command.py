@@ -39,7 +39,7 @@ def run(*arguments: str | Path, cache: Path | None = None) -> subprocess.Complet
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -4,7 +4,6 @@ import os
 import pwd
 import socket
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,13 +120,12 @@ def test_a_program_that_is_not_there_is_named(repository: Repository) -> None:
 
 def test_what_runs_too_long_is_killed_with_all_that_it_started(repository: Repository) -> None:
     mark = f"ssot-lingers-{os.getpid()}"
-    code = f"import subprocess,time; subprocess.Popen(['sleep', '61'], start_new_session=True); time.sleep(60) # {mark}"
-    began = time.monotonic()
+    start = "subprocess.Popen(['sleep', '901'], start_new_session=True)"
+    code = f"import subprocess,time; {start}; time.sleep(900) # {mark}"
     execution = execute(repository, f'-c "{code}"', seconds=1)
     assert execution.error == "It ran longer than its limit of 1 s."
-    assert time.monotonic() - began < 30
     if execution.is_offline:
-        assert processes.wait_until(lambda: not _running("sleep\x0061"), 5)
+        assert processes.wait_until(lambda: not _running("sleep\x00901"), 300)
 
 
 def _running(words: str) -> list[str]:
@@ -330,5 +328,5 @@ def test_a_worker_runs_what_was_asked_for(
     start_worker(SSOT_TEST_RUNNER="1", **user)
     execution, _ = executing.request(repository)
     tasks.execute_after_commit(execution)
-    assert processes.wait_until(lambda: not TestExecution.objects.get(pk=execution.pk).is_in_flight, 30)
+    assert processes.wait_until(lambda: not TestExecution.objects.get(pk=execution.pk).is_in_flight, 300)
     assert TestExecution.objects.get(pk=execution.pk).state == "succeeded"

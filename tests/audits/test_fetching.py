@@ -569,7 +569,7 @@ def in_a_thread(work: Callable[[], None]) -> Iterator[None]:
 
 
 def until(condition: Any) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)

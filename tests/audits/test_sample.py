@@ -137,7 +137,7 @@ def test_without_a_database_it_says_how_to_get_one(command: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 1
     assert "Start the site first (python3 manage.py up)" in done.stderr

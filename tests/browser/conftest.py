@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from ssot_dash.embedded import browser as browser_on_machine
@@ -17,6 +17,10 @@ from tests.audits.story import Chapter, Story, chapters_at, tell
 
 # Playwright's synchronous interface runs an event loop in the test's thread; Django would refuse the database there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# Milliseconds until what does not come is called missing: on a busy machine a page may take many seconds.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 
 FLAGS = [
     "--disable-background-networking",
@@ -115,7 +119,7 @@ def open_page(
             has_touch=look.width < 600,
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         context.add_init_script(REPORT_VIOLATIONS)
         if user is not None:
             context.add_cookies([{**session_cookie(user), "url": live_site.url}])

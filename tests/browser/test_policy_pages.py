@@ -39,7 +39,7 @@ def test_a_draft_is_mended_previewed_saved_and_changes_the_violations(
 
     page.get_by_role("button", name="What would it change?").click()
     preview = page.locator("#policy-preview")
-    expect(preview).to_contain_text("app/runner.py", timeout=60_000)
+    expect(preview).to_contain_text("app/runner.py")
     expect(preview.get_by_role("row", name="missing-member Production")).to_be_visible()
     page.reload()
     expect(text).to_have_value(DRAFT)
@@ -50,7 +50,7 @@ def test_a_draft_is_mended_previewed_saved_and_changes_the_violations(
     expect(page.get_by_text("Version 2 is saved.")).to_be_visible()
     expect(page.locator("#versions")).to_contain_text("The runner is another team's")
     page.get_by_role("link", name="Summary").click()
-    expect(page.locator("#cancel-audit")).to_have_count(0, timeout=60_000)
+    expect(page.locator("#cancel-audit")).to_have_count(0)
     page.goto(f"{story.url}violations/")
     expect(page.get_by_role("heading", name="Story")).to_be_visible()
     expect(page.get_by_text("IDType.THREADS")).to_have_count(0)

@@ -213,12 +213,12 @@ def test_a_server_that_is_killed_and_comes_back_leaves_no_id_twice_and_none_unto
 
     def more(count: int) -> bool:
         wanted = len(made) + count
-        return processes.wait_until(lambda: len(made) >= wanted, 60)
+        return processes.wait_until(lambda: len(made) >= wanted, 300)
 
     with ThreadPoolExecutor(3) as pool:
         workers = [pool.submit(work) for _ in range(3)]
         try:
-            assert more(200) and processes.wait_until(IssuedID.objects.exists, 60)
+            assert more(200) and processes.wait_until(IssuedID.objects.exists, 300)
             web_server.kill()
             assert more(200)
             with pytest.raises(Unavailable):

@@ -165,7 +165,7 @@ def test_what_a_rollback_takes_back_was_handed_out_all_the_same(registry: type[I
 def run_process(environment: dict[str, str], *arguments: str) -> None:
     environment = {**environment, "SSOT_METRICS_FLUSH_SECONDS": "1"}
     command = [sys.executable, "-m", "tests.ids.counting_process", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert "Traceback" not in done.stderr, done.stderr
 
 

@@ -200,7 +200,7 @@ def test_eight_processes_with_kills_never_issue_a_duplicate(
             start()
         wait_for((kills + 1) * 400)
         stop.touch()
-        codes = Counter(process.wait(timeout=60) for process in processes)
+        codes = Counter(process.wait(timeout=600) for process in processes)
     finally:
         for process in processes:
             process.kill()
@@ -516,7 +516,7 @@ def test_a_second_process_starts_with_a_block_of_its_own(child_environment: dict
         env=child_environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     )
     assert formats.parse(other.stdout.strip()).counter == 1 + leasing.FIRST_BLOCK

@@ -70,5 +70,5 @@ def test_lines_of_a_worker_name_the_task_and_its_row(
         lines = [line for line in worker.log.read_text().splitlines() if line.startswith("{")]
         return [value for value in map(json.loads, lines) if value.get("row") == str(audit.pk)]
 
-    assert processes.wait_until(lambda: bool(about()), 30), worker.log.read_text()
+    assert processes.wait_until(lambda: bool(about()), 300), worker.log.read_text()
     assert {value["task"] for value in about()} == {"run_audit"}

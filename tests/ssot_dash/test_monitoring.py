@@ -190,12 +190,12 @@ def test_many_callers_cost_one_look(client: Client, well: None, django_assert_nu
 def test_a_worker_gives_signs_of_life_until_it_ends(start_worker: Callable[..., Program]) -> None:
     worker = start_worker()
     workers = Heartbeat.objects.filter(kind="worker")
-    assert processes.wait_until(lambda: workers.count() == 1, 20)
+    assert processes.wait_until(lambda: workers.count() == 1, 300)
     assert workers.get().name.startswith("worker worker-1@")
     assert (workers.get().queues, workers.get().processes) == (sorted(current_app.amqp.queues), 1)
     assert health.live_workers() == 1
     processes.stop(worker.process, [(15, 20.0)])
-    assert processes.wait_until(lambda: not workers.exists(), 20), worker.log.read_text()
+    assert processes.wait_until(lambda: not workers.exists(), 300), worker.log.read_text()
 
 
 @pytest.mark.celery

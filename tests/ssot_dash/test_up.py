@@ -19,7 +19,7 @@ from ssot_dash.embedded import processes
 from ssot_dash.embedded.data import BASE_DIR
 from ssot_dash.embedded.up import MARK
 
-START_SECONDS = 90
+START_SECONDS = 300
 
 
 def _hears_ctrl_c() -> None:
@@ -144,7 +144,7 @@ def test_life_of_a_site(start: Callable[..., Site]) -> None:
         os.kill(site.master(word), signal.SIGKILL)
         site.wait_for(f"{name} ended unexpectedly (SIGKILL); starting it again")
         site.wait_for(f"{name} is running again")
-    assert processes.wait_until(lambda: site.get(welcome[1]) == 200, 20, 0.2)
+    assert processes.wait_until(lambda: site.get(welcome[1]) == 200, 300, 0.2)
 
     site.process.send_signal(signal.SIGTERM)
     assert site.wait() == 0
@@ -163,7 +163,7 @@ def test_after_kill_9_the_next_start_has_all_data(start: Callable[..., Site]) ->
 
     site.process.kill()
     site.wait()
-    assert processes.wait_until(lambda: site.members() == {}, 20, 0.1), site.members()
+    assert processes.wait_until(lambda: site.members() == {}, 300, 0.1), site.members()
 
     again = start()
     again.wait_for("SSOT Dash is ready")

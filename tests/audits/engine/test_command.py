@@ -77,7 +77,7 @@ def git(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=clean_environment(path.parent),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 
@@ -88,7 +88,7 @@ def run(path: Path, *arguments: str, **environment: str) -> subprocess.Completed
         env=clean_environment(path.parent) | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 
@@ -283,7 +283,7 @@ def test_a_hook_sees_the_index_that_git_made_for_it(repository: Path) -> None:
         env=clean_environment(repository.parent),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode != 0

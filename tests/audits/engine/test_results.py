@@ -376,7 +376,7 @@ def test_hash_seeds_do_not_matter(repository: GitRepository, tmp_path: Path) -> 
             env={**os.environ, "PYTHONHASHSEED": str(seed), "SSOT_CACHE_DIR": str(tmp_path / str(seed % 3))},
             cwd=ROOT,
             capture_output=True,
-            timeout=120,
+            timeout=600,
             check=False,
         ).stdout
         for seed in range(5)

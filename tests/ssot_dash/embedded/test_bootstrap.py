@@ -82,7 +82,7 @@ class Checkout:
 
     def run(self, *arguments: str) -> tuple[int, str]:
         process = self.start(*arguments)
-        output, _errors = process.communicate(timeout=120)
+        output, _errors = process.communicate(timeout=600)
         return process.returncode, output
 
 
@@ -144,7 +144,7 @@ def test_interrupted_installation_is_started_over(checkout: Checkout, number: si
 
 def test_two_at_once_install_once(checkout: Checkout) -> None:
     outputs = [
-        process.communicate(timeout=120)[0] for process in [checkout.start("check"), checkout.start("check")]
+        process.communicate(timeout=600)[0] for process in [checkout.start("check"), checkout.start("check")]
     ]
     assert sum("Installing" in output for output in outputs) == 1, outputs
     for output in outputs:

@@ -154,7 +154,7 @@ def test_killed_parent_takes_its_server_along(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert processes.wait_until(lambda: not processes.working_in(tmp_path / "valkey", "valkey-server"), 10)
+    assert processes.wait_until(lambda: not processes.working_in(tmp_path / "valkey", "valkey-server"), 300)
 
 
 def test_cluster_of_another_major_version_is_refused(postgres: Callable[[], Postgres]) -> None:

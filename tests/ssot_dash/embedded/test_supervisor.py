@@ -21,7 +21,7 @@ class Told(list[str]):
             overseer.tend()
             return any(words in line for line in self)
 
-        assert processes.wait_until(said, 20), f"{words!r} is not among {list(self)}"
+        assert processes.wait_until(said, 300), f"{words!r} is not among {list(self)}"
 
 
 @pytest.fixture
@@ -89,12 +89,12 @@ def test_what_a_dead_child_left_in_its_group_goes_too(
         "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)\ntime.sleep(60)",
     )
     overseer.start(child)
-    assert processes.wait_until(lambda: child.log.exists() and child.log.read_text().endswith("\n"), 10)
+    assert processes.wait_until(lambda: child.log.exists() and child.log.read_text().endswith("\n"), 300)
     grandchild = int(child.log.read_text())
     assert child.process is not None
     child.process.kill()
     told.wait_for("ended unexpectedly", overseer)
-    assert processes.wait_until(lambda: not is_running(grandchild), 10)
+    assert processes.wait_until(lambda: not is_running(grandchild), 300)
 
 
 def test_child_that_will_not_stop_is_killed(tmp_path: Path, overseer: Supervisor) -> None:
@@ -103,7 +103,7 @@ def test_child_that_will_not_stop_is_killed(tmp_path: Path, overseer: Supervisor
         "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf')\ntime.sleep(60)",
     )
     overseer.start(stubborn)
-    assert processes.wait_until(lambda: "deaf" in stubborn.log.read_text(), 10)
+    assert processes.wait_until(lambda: "deaf" in stubborn.log.read_text(), 300)
     assert stubborn.process is not None
     pid = stubborn.process.pid
     overseer.stop()
