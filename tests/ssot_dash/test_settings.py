@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from ids import tasks
 from ssot_dash.embedded.data import BASE_DIR
@@ -113,3 +114,25 @@ def test_ids_are_purged_by_themselves_only_where_it_is_said_how_often(load: Load
     }
     entry = load(SSOT_PURGE_HOURS="6")["CELERY_BEAT_SCHEDULE"]["purge-ids"]
     assert (entry["task"], entry["schedule"]) == (tasks.purge_ids.name, 6 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SSOT_AUDIT_SECONDS", "14m"),
+        ("SSOT_FETCH_BYTES", "2 GiB"),
+        ("EMAIL_PORT", "-1"),
+        ("SSOT_TLS", "enabled"),
+    ],
+)
+def test_a_value_that_is_none_is_refused_by_the_name_of_its_setting(
+    load: Load, name: str, value: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"{name}: expected"):
+        load(**{name: value})
+
+
+def test_an_empty_value_is_the_default(load: Load) -> None:
+    loaded = load(SSOT_AUDIT_SECONDS="", EMAIL_USE_TLS=" ", SSOT_TLS="")
+    assert (loaded["SSOT_AUDIT_SECONDS"], loaded["EMAIL_USE_TLS"], loaded["TLS"]) == (840, True, False)
+    assert load(EMAIL_USE_TLS="0")["EMAIL_USE_TLS"] is False
