@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from django.db import models
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import File, Form, Query, Router, Schema, Status
 from ninja.errors import HttpError
@@ -13,8 +13,8 @@ from ninja.files import UploadedFile
 from pydantic import Field
 
 from audits import access, auditing, comparisons, documents, ingesting, reports, tasks, timeline
-from audits.engine.report import as_json
-from audits.engine.sarif import as_sarif
+from audits.engine.report import json_pieces
+from audits.engine.sarif import sarif_pieces
 from audits.models import Audit, Covers, Issue, Repository, TestRun, Violation
 from audits.models.violation import counting, waived
 from audits.testruns import Comparison
@@ -62,7 +62,8 @@ class AuditOut(Schema):
 
 
 class TestRunOut(Schema):
-    """``state`` is received, read or failed (then ``error`` says why); ``counts`` are {outcome: number}."""
+    """``state`` is received, read, failed (then ``error`` says why) or emptied (its results were deleted, being old);
+    ``counts`` are {outcome: number}."""
 
     __test__ = False
 
@@ -243,20 +244,20 @@ def list_findings(
     audit_id: Cursor,
     format: Annotated[str, Query(pattern="^(json|sarif)$")] = "json",  # noqa: A002 (its name in the address)
     against: Annotated[str, Query(pattern="^([0-9a-f]{40}|[0-9a-f]{64}|branch)?$")] = "",
-) -> HttpResponse:
+) -> StreamingHttpResponse:
     """What an audit saw, as the engine's JSON report or as SARIF 2.1.0.
 
     With ``against`` (``branch``, or the full id of a commit that was audited) each finding says whether it is new.
     """
     audit = _audit(request, audit_id)
+    report, comparison = reports.report_of(audit), None
     if against:
-        found = reports.verdict(audit, reports.base_of(audit, against.removeprefix("branch")))
-        report, comparison = found.report, found.comparison
-    else:
-        report, comparison = reports.report_of(audit), None
-    if format == "sarif":
-        return HttpResponse(as_sarif(report, comparison), content_type="application/sarif+json")
-    return HttpResponse(as_json(report, comparison), content_type="application/json")
+        comparison = reports.comparison(audit, reports.base_of(audit, against.removeprefix("branch")))
+    # A large repository has a hundred megabytes of it: they are sent as they are read.
+    pieces, kind = (sarif_pieces, "sarif+json") if format == "sarif" else (json_pieces, "json")
+    return StreamingHttpResponse(
+        pieces(report, reports.findings_of(audit), comparison), content_type=f"application/{kind}"
+    )
 
 
 @router.get("/audits/{audit_id}/verdict", response=VerdictOut, openapi_extra={"x-scope": "audits:read"})
@@ -273,10 +274,10 @@ def show_verdict(
         commit=audit.commit_sha,
         base_audit=found.base.pk,
         base_commit=found.base.commit_sha,
-        new_count=len(found.new),
-        new=[FindingOut.from_orm(finding) for finding in found.new[:MAX_PAGE]],
-        gone_count=len(found.comparison.gone),
-        problems=len(found.report.problems),
+        new_count=found.new,
+        new=[FindingOut.from_orm(finding) for _, finding in found.first_new(MAX_PAGE)],
+        gone_count=found.gone,
+        problems=found.problems,
         url=request.build_absolute_uri(f"{audit.get_absolute_url()}?against={found.base.commit_sha}"),
     )
 

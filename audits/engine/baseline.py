@@ -1,6 +1,6 @@
 """What is new in a report beside an older one: the ratchet that keeps old violations from stopping anybody."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -8,7 +8,8 @@ import msgspec
 from audits.engine.findings import Finding, Problem, ProblemKind, Report, Severity, Zone
 
 JSON_SCHEMA = 1
-_UNPARSEABLE = "unparseable"
+# A file that this rule names, other rules can't look into.
+UNPARSEABLE = "unparseable"
 
 
 class BaselineError(ValueError):
@@ -62,9 +63,21 @@ def read_baseline(data: bytes) -> tuple[Past, ...]:
 
 def baseline_of(report: Report) -> tuple[Past, ...]:
     """The findings of a report, as a baseline for another one."""
-    return tuple(
-        Past(f.fingerprint, f.rule, f.subject, f.path, f.line, f.column + 1, f.zone, f.severity, f.message)
-        for f in report.findings
+    return tuple(map(past_of, report.findings))
+
+
+def past_of(finding: Finding) -> Past:
+    """A finding as one of an older report."""
+    return Past(
+        finding.fingerprint,
+        finding.rule,
+        finding.subject,
+        finding.path,
+        finding.line,
+        finding.column + 1,
+        finding.zone,
+        finding.severity,
+        finding.message,
     )
 
 
@@ -89,7 +102,8 @@ def compared(
         and (paths is None or past.path in paths)
     ]
     here = {f.fingerprint for f in report.findings}
-    blind_paths, blind_rules = _blind(report)
+    unparseable = (f.path for f in report.findings if f.rule == UNPARSEABLE)
+    blind_paths, blind_rules = blindness(report.problems, unparseable)
     missing = sorted(
         (past for past in counting if past.fingerprint not in here),
         key=lambda past: (past.path, past.line, past.column, past.rule, past.subject, past.fingerprint),
@@ -102,12 +116,8 @@ def compared(
     )
 
 
-def _blind(report: Report) -> tuple[set[str], set[str]]:
-    """The paths and the rules of which a report can't tell that something is gone."""
-
-    def hides(problem: Problem) -> bool:
-        return problem.kind.hides_findings and bool(problem.path)
-
-    paths = {p.path for p in report.problems if hides(p)}
-    paths |= {f.path for f in report.findings if f.rule == _UNPARSEABLE}
-    return paths, {p.rule for p in report.problems if p.kind is ProblemKind.RULE_FAILED}
+def blindness(problems: Collection[Problem], unparseable: Iterable[str]) -> tuple[set[str], set[str]]:
+    """The paths and the rules of which an audit with these problems can't tell that something is gone; ``unparseable``
+    are the paths that a finding of that rule names."""
+    paths = {p.path for p in problems if p.kind.hides_findings and p.path}
+    return paths | set(unparseable), {p.rule for p in problems if p.kind is ProblemKind.RULE_FAILED}

@@ -1,15 +1,14 @@
 """A report as text for people and as JSON for programs. Lines and columns count from 1, as editors do."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-import msgspec
-
 from audits.engine.baseline import JSON_SCHEMA, Comparison
 from audits.engine.findings import STAGED, Finding, Problem, Report, Severity, Waived
+from audits.engine.pieces import Gap
 from audits.engine.waivers import words
 
 
@@ -22,13 +21,21 @@ def as_json(report: Report, comparison: Comparison | None = None) -> bytes:
     apart, and ``day`` is the day on which that holds. ``moves`` says how far deprecated symbols are replaced, where
     the policy names new ones.
     """
+    return b"".join(json_pieces(report, report.findings, comparison))
+
+
+def json_pieces(
+    report: Report, findings: Iterable[Finding], comparison: Comparison | None = None
+) -> Iterator[bytes]:
+    """What ``as_json`` says of a report with these findings, in report order, piece by piece."""
+    gap = Gap()
     value: dict[str, Any] = {
         "schema": JSON_SCHEMA,
         "commit": report.commit,
         "engine": report.engine,
         "policy": report.policy,
         "files": {"read": report.read, "parsed": report.parsed, "problems": len(report.problems)},
-        "findings": [_finding(f, comparison) | _waiver_of(f, report) for f in report.findings],
+        "findings": gap.here,
         "problems": [_problem(p) for p in report.problems],
     }
     if comparison is not None:
@@ -41,7 +48,7 @@ def as_json(report: Report, comparison: Comparison | None = None) -> bytes:
         value["waivers"] = [_waiver(waived) for waived in report.waivers]
     if report.moves:
         value["moves"] = [_move(report, old) for old in dict.fromkeys(move.old for move in report.moves)]
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+    return gap.filled(value, (_finding(f, comparison) | _waiver_of(f, report) for f in findings))
 
 
 def _move(report: Report, old: str) -> dict[str, Any]:

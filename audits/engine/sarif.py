@@ -1,13 +1,12 @@
 """A report as SARIF 2.1.0 (OASIS standard), for code-scanning viewers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from audits.engine.baseline import Comparison, Past
 from audits.engine.findings import Finding, Problem, ProblemKind, Report, Severity, Waived
+from audits.engine.pieces import Gap
 from audits.engine.rules import RULES
 from audits.engine.waivers import words
 
@@ -24,12 +23,15 @@ def as_sarif(report: Report, comparison: Comparison | None = None) -> bytes:
     Waived findings are suppressed (``suppressions``, with the reason as justification); a waiver that expired or has
     grown is a notification about the tool's configuration.
     """
-    rules = sorted(RULES)
-    results = [
-        _result(f, rules.index(f.rule), comparison) | _suppressions(f, report) for f in report.findings
-    ]
-    if comparison is not None:
-        results.extend(_absent(past) for past in comparison.gone)
+    return b"".join(sarif_pieces(report, report.findings, comparison))
+
+
+def sarif_pieces(
+    report: Report, findings: Iterable[Finding], comparison: Comparison | None = None
+) -> Iterator[bytes]:
+    """What ``as_sarif`` says of a report with these findings, in report order, piece by piece."""
+    rules = {name: index for index, name in enumerate(sorted(RULES))}
+    gap = Gap()
     run = {
         "tool": {
             "driver": {
@@ -47,11 +49,21 @@ def as_sarif(report: Report, comparison: Comparison | None = None) -> bytes:
                 **_configuration(report.waivers),
             }
         ],
-        "results": results,
+        "results": gap.here,
         "properties": {"commit": report.commit, "policy": report.policy},
     }
     value = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+    return gap.filled(value, _results(report, findings, comparison, rules))
+
+
+def _results(
+    report: Report, findings: Iterable[Finding], comparison: Comparison | None, rules: dict[str, int]
+) -> Iterator[dict[str, Any]]:
+    for finding in findings:
+        # -1 is the standard's own word for a rule that isn't described: one of an older version, say.
+        yield _result(finding, rules.get(finding.rule, -1), comparison) | _suppressions(finding, report)
+    if comparison is not None:
+        yield from map(_absent, comparison.gone)
 
 
 def _rule(name: str) -> dict[str, Any]:

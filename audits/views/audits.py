@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRedirect
 
 from audits import access, reports
-from audits.models import Audit, Covers, Lifespan, State, Violation
+from audits.models import Audit, Covers, Lifespan, State
 from audits.views.choices import Choices, among
 from audits.views.figures import HARMLESS, audit_rows, found_by_rule, merged
 from audits.views.pages import HtmxHttpRequest, render_page
@@ -138,18 +138,7 @@ def _beside(audit: Audit, against: str) -> dict[str, Any]:
         verdict = reports.verdict(audit, reports.base_of(audit, against.removeprefix("branch")))
     except reports.NoReportError as error:
         return {"beside_refused": str(error)}
-    new = verdict.new
-    shown = {finding.fingerprint: finding for finding in new[:SHOWN_NEW]}
-    known = Violation.objects.filter(repository=audit.repository, fingerprint__in=shown)
-    pages = {violation.fingerprint: violation.get_absolute_url() for violation in known}
-    return {
-        "beside": verdict,
-        "new": [(finding, pages[fingerprint]) for fingerprint, finding in shown.items()],
-        "new_count": len(new),
-        "new_waived": len(verdict.waived),
-        "beside_gone": len(verdict.comparison.gone),
-        "shown_new": SHOWN_NEW,
-    }
+    return {"beside": verdict, "new": verdict.first_new(SHOWN_NEW), "shown_new": SHOWN_NEW}
 
 
 def _changes(end: Literal["introduced_in", "gone_in"], audit: Audit) -> list[Change]:

@@ -1,5 +1,6 @@
 """The script of the CI recipes against a running site with a worker; what the API says of an audit beside another."""
 
+import json
 import os
 import subprocess
 import sys
@@ -89,6 +90,13 @@ def test_a_job_fails_on_what_is_new_and_passes_on_what_was_there(
     assert (stranger.returncode, "401" in stranger.stderr) == (2, True)
 
 
+def told(client: Client, path: str, **query: str) -> Any:
+    answer = client.get(path, query)
+    kind = "sarif+json" if query.get("format") == "sarif" else "json"
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, f"application/{kind}")
+    return json.loads(b"".join(answer))
+
+
 def test_findings_are_told_as_json_and_as_sarif_with_what_is_new(
     repository: Repository,
     drifting: Drifting,  # noqa: F811
@@ -96,14 +104,13 @@ def test_findings_are_told_as_json_and_as_sarif_with_what_is_new(
     client = Client(headers={"Authorization": f"Bearer {token_for(repository)}"})
     first, second = (audited(repository, commit) for commit in (drifting.first, drifting.second))
     path = f"/api/v1/audits/{second.pk}/findings"
-    plain = client.get(path).json()
+    plain = told(client, path)
     assert [finding["line"] for finding in plain["findings"]] == [5, 9, 9]
     assert plain["commit"] == drifting.second
-    beside = client.get(path, {"against": drifting.first}).json()
+    beside = told(client, path, against=drifting.first)
     assert [finding["baseline"] for finding in beside["findings"]] == ["unchanged", "new", "new"]
-    sarif = client.get(path, {"format": "sarif", "against": drifting.first})
-    assert sarif.headers["Content-Type"] == "application/sarif+json"
-    assert [r["baselineState"] for r in sarif.json()["runs"][0]["results"]] == ["unchanged", "new", "new"]
+    sarif = told(client, path, format="sarif", against=drifting.first)
+    assert [r["baselineState"] for r in sarif["runs"][0]["results"]] == ["unchanged", "new", "new"]
     verdict = client.get(f"/api/v1/audits/{second.pk}/verdict").json()
     assert (verdict["new_count"], verdict["base_audit"]) == (2, first.pk)
     assert verdict["url"].endswith(f"/audits/{second.pk}/?against={first.commit_sha}")
