@@ -1,4 +1,5 @@
-"""How many canonical subjects have no open violation: the only writer of ``Repository.canonical`` and ``score``.
+"""How many canonical subjects have no open violation: the only writer of ``Repository.canonical`` and ``score``, and of
+how that went.
 
 No grade is invented: the score is "canonical subjects with zero open violations / all canonical subjects" for each
 zone. What is canonical is what the policy of the newest commit declares, and every definition that members were ever
@@ -8,15 +9,20 @@ missing from; all of history is measured by that.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
 
-from django.db.models import Count, Min
+from django.db import connection
+from django.db.models import Count, FloatField, Min
+from django.db.models.functions import Extract
 
 from audits.engine.canonical import Canon, canon_of
 from audits.engine.findings import Zone
 from audits.engine.policy import Policy
 from audits.mainline import reached
-from audits.models import Commit, Event, Repository, Violation
+from audits.models import Commit, Repository, SubjectTrend, Violation
 from audits.models.violation import counting, waived
 
 
@@ -62,11 +68,18 @@ def take_over(repository_id: int, policy: Policy) -> None:
     canon = canon_of(policy)
     value = {"tables": canon.tables, "forbidden": canon.forbidden}
     Repository.objects.filter(pk=repository_id).update(canonical=value)
+    renew_all(repository_id)
+
+
+def renew_all(repository_id: int) -> None:
+    """Score a repository and its history anew: its violations have changed."""
     renew(repository_id)
+    for repository in Repository.objects.filter(pk=repository_id):
+        SubjectTrend.objects.update_or_create(repository=repository, defaults={"levels": _levels(repository)})
 
 
 def renew(repository_id: int) -> None:
-    """Score a repository anew: its violations, or what is waived of them, have changed."""
+    """Score a repository anew: what is waived of its violations has changed."""
     for repository in Repository.objects.filter(pk=repository_id):
         found = standings(repository)
         clean = {str(zone): sum(not each.open[zone] for each in found) for zone in Zone}
@@ -110,65 +123,84 @@ def _canon(repository: Repository) -> Canon:
 
 def over_history(repository: Repository) -> list[Level]:
     """How many canonical subjects had open violations, over the commits of the branch's own line at which that
-    changed, and the newest one. Waivers don't count here: it is about what stood in the code. Three queries.
+    changed, and the newest one. Waivers don't count here: it is about what stood in the code. Two queries.
     """
+    kept = SubjectTrend.objects.filter(repository=repository).first()
+    # Before the first audit by a version that keeps them they are computed.
+    levels = _levels(repository) if kept is None else kept.levels
+    commits = Commit.objects.filter(repository=repository, on_main=True).order_by()
+    # as a number, because times are slow to read when there are many
+    seconds = Extract("time", "epoch", output_field=FloatField())
+    known = {row[0]: (row[1:],) for row in commits.values_list("position", seconds, "sha", "subject")}
+    return [
+        Level(datetime.fromtimestamp(time, UTC), tuple(values), sha, subject)
+        for (position, *values) in levels
+        for time, sha, subject in known.get(position, ())
+    ]
+
+
+def _levels(repository: Repository) -> list[tuple[int, ...]]:
+    """Those levels as they are kept. Three queries, the last of which goes through all violations and events."""
     commits = list(
         Commit.objects.filter(repository=repository)
         .order_by("position")
-        .values_list("sha", "parents", "on_main", "pk", "time", "subject")
+        .values_list("sha", "parents", "on_main", "pk", "position")
     )
     line = reached((sha, parents, on_main) for sha, parents, on_main, *_ in commits)
-    position = {sha: number for number, (sha, *_) in enumerate(commits)}
-    arrives = {pk: position[line[sha]] for sha, _, _, pk, *_ in commits if sha in line}
-    levels: list[Level] = []
-    at: int | None = None
-    dirty: tuple[int, ...] = (0,) * len(Zone)
-    for number, dirty_now in _dirty(repository, arrives):
-        if at is not None and number != at:
-            levels.append(_level(commits[at], dirty))
-        at, dirty = number, dirty_now
+    positions = {sha: position for sha, *_, position in commits}
+    arrives = {pk: positions[line[sha]] for sha, _, _, pk, _ in commits if sha in line}
+    levels = list(_dirty(repository, arrives))
     last = max(arrives.values(), default=None)
-    if at is not None:
-        levels.append(_level(commits[at], dirty))
-    if last is not None and last != at:
-        levels.append(_level(commits[last], dirty))
+    if last is not None and (not levels or levels[-1][0] != last):
+        levels.append((last, *(levels[-1][1:] if levels else (0,) * len(Zone))))
     return levels
 
 
-def _level(commit: tuple[str, list[str], bool, int, datetime, str], dirty: tuple[int, ...]) -> Level:
-    sha, _, _, _, time, subject = commit
-    return Level(time, dirty, sha, subject)
-
-
-def _dirty(repository: Repository, arrives: dict[int, int]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """In order of the branch: the place of the commit by which an event came to it, and what then had violations."""
+def _dirty(repository: Repository, arrives: dict[int, int]) -> Iterator[tuple[int, ...]]:
+    """In order of the branch: the position of each commit by which events came to it, and how many canonical subjects
+    then had violations in each zone. ``arrives`` are those positions by commit, in order of the commits."""
     canon = _canon(repository)
-    zones = [str(zone) for zone in Zone]
-    about: dict[int, tuple[str, str]] = {}
-    is_open: dict[int, bool] = {}
-    rows = Violation.objects.filter(repository=repository).order_by()
-    for pk, rule, subject, zone, stands in rows.values_list("pk", "rule", "subject", "zone", "is_open"):
-        if name := canon.owner(rule, subject):
-            about[pk], is_open[pk] = (name, zone), stands
-    events = [
-        (arrives[commit], position, pk, violation, kind)
-        for pk, commit, position, violation, kind in Event.objects.filter(commit__repository=repository)
-        .order_by()
-        .values_list("pk", "commit", "commit__position", "violation", "kind")
-        if commit in arrives and violation in about
-    ]
-    events.sort()
-    last = {violation: index for index, (*_, violation, _) in enumerate(events)}
-    standing: set[int] = set()
-    places: Counter[tuple[str, str]] = Counter()
+    known = (
+        Violation.objects.filter(repository=repository).order_by().values_list("rule", "subject").distinct()
+    )
+    owned = [(*key, name) for key in known if (name := canon.owner(*key))]
+    values = {
+        "repository": repository.pk,
+        "rules": [rule for rule, _, _ in owned],
+        "subjects": [subject for _, subject, _ in owned],
+        "names": [name for _, _, name in owned],
+        "commits": list(arrives),
+        "arrivals": list(arrives.values()),
+    }
     dirty: Counter[str] = Counter()
-    for index, (number, _, _, violation, kind) in enumerate(events):
-        name, zone = about[violation]
-        # What is gone although no later commit says so, a merge brought to its end.
-        ends = kind == Event.Kind.GONE or (index == last[violation] and not is_open[violation])
-        if ends == (violation in standing):
-            standing.symmetric_difference_update({violation})
-            before = places[name, zone]
-            places[name, zone] += -1 if ends else 1
-            dirty[zone] += (places[name, zone] > 0) - (before > 0)
-        yield number, tuple(dirty[each] for each in zones)
+    with connection.cursor() as cursor:
+        cursor.execute(_CHANGES, values)
+        for position, rows in groupby(cursor, key=itemgetter(0)):
+            dirty.update({zone: change for _, zone, change in rows})
+            yield position, *(dirty[zone] for zone in Zone)
+
+
+# Events in the order in which they came to the branch. After each the violation stands there or not, whatever was said
+# twice (of a side branch, too). What is gone although no later commit says so, a merge brought to its end.
+_CHANGES: Final = """
+WITH moves AS (
+    SELECT violation.id, owner.name, violation.zone, arrival.number, arrival.place, event.id AS event,
+           event.kind <> 'gone' AND (violation.is_open OR lead(event.id) OVER mine IS NOT NULL) AS stands
+      FROM unnest(%(rules)s::text[], %(subjects)s::text[], %(names)s::text[]) AS owner (rule, subject, name)
+      JOIN audits_violation AS violation USING (rule, subject)
+      JOIN audits_event AS event ON event.violation_id = violation.id
+      JOIN unnest(%(commits)s::bigint[], %(arrivals)s::integer[])
+           WITH ORDINALITY AS arrival (commit, number, place) ON arrival.commit = event.commit_id
+     WHERE violation.repository_id = %(repository)s
+    WINDOW mine AS (PARTITION BY violation.id ORDER BY arrival.number, arrival.place, event.id)
+), steps AS (
+    SELECT name, zone, number, stands::integer - lag(stands::integer, 1, 0)
+           OVER (PARTITION BY id ORDER BY number, place, event) AS step
+      FROM moves
+), places AS (
+    SELECT zone, number, sum(step) AS step, sum(sum(step)) OVER (PARTITION BY name, zone ORDER BY number) AS places
+      FROM steps GROUP BY name, zone, number
+)
+SELECT number, zone, sum((places > 0)::integer - (places - step > 0)::integer)::integer FROM places
+ GROUP BY number, zone ORDER BY number
+"""

@@ -234,7 +234,7 @@ def _take_over_policy(audit: Audit, begun_with: Repository, policy: Policy) -> N
         scoring.take_over(audit.repository_id, policy)
     else:
         waiving.settle(audit.repository_id)
-        scoring.renew(audit.repository_id)
+        scoring.renew_all(audit.repository_id)
 
 
 def _follow(
@@ -281,7 +281,7 @@ def _follow(
         renamed = histories.record(audit, changes, extends=extends)
         waiving.follow(audit.repository_id, renamed)
         waiving.settle(audit.repository_id)
-        scoring.renew(audit.repository_id)
+        scoring.renew_all(audit.repository_id)
 
 
 def _check_direction(audit: Audit, git: GitRepository, commit: Commit) -> None:

@@ -13,7 +13,7 @@ from audits.models.audit import (
 )
 from audits.models.duplicates import DuplicateReport
 from audits.models.execution import TestCommand, TestExecution
-from audits.models.history import Commit, Event, History
+from audits.models.history import Commit, Event, History, SubjectTrend
 from audits.models.hook import Push
 from audits.models.issue import (
     Issue,
@@ -69,6 +69,7 @@ __all__ = [
     "Schedule",
     "Sighting",
     "State",
+    "SubjectTrend",
     "Test",
     "TestCommand",
     "TestExecution",

@@ -57,6 +57,8 @@ class Commit(models.Model):
             models.UniqueConstraint(fields=["repository", "sha"], name="one_row_per_commit"),
             models.UniqueConstraint(fields=["repository", "position"], name="one_commit_per_position"),
         ]
+        # What is open for longest is found from the oldest commits on.
+        indexes = [models.Index(fields=["repository", "time"], name="commits_by_time")]
 
     def __str__(self) -> str:
         return f"{self.sha[:9]} {self.subject}"
@@ -87,3 +89,18 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.violation_id} {self.kind} by {self.commit_id}"
+
+
+class SubjectTrend(models.Model):
+    """How many canonical subjects had violations, over the history of a repository (``audits.scoring`` keeps it).
+
+    ``levels`` are [position of a commit of the branch's own line, and by zone, in their order, how many had them].
+    """
+
+    repository = models.OneToOneField(
+        Repository, on_delete=models.CASCADE, primary_key=True, related_name="subject_trend"
+    )
+    levels = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"Canonical subjects of {self.repository_id}"

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nlargest
+from itertools import accumulate, groupby, pairwise
 
 from ids.charts import STEPS, rounded_up
 
@@ -56,16 +58,15 @@ class Drawing:
 
 def draw(moments: Sequence[Moment], *, by_time: bool, marks: int = 24) -> Drawing:
     """The drawing of commits in their order; at least one is needed."""
-    top = rounded_up(max((max(moment.values, default=0) for moment in moments), default=0))
+    series = list(zip(*(moment.values for moment in moments), strict=True))
+    top = rounded_up(max(map(max, series), default=0))
     xs = _places(moments, by_time=by_time)
+    columns = _spans(xs)
 
     def y(value: int) -> float:
         return round(HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / top, 1)
 
-    paths = tuple(
-        _path([(x, y(moment.values[line])) for x, moment in zip(xs, moments, strict=True)])
-        for line in range(len(moments[0].values))
-    )
+    paths = tuple(_path(line, xs, columns, y) for line in series)
     rows = tuple(Tick(LEFT, y(top * step // STEPS), f"{top * step // STEPS:,}") for step in range(STEPS + 1))
     return Drawing(paths, _columns(moments, xs), rows, _marks(moments, xs, y, marks))
 
@@ -75,31 +76,36 @@ def _places(moments: Sequence[Moment], *, by_time: bool) -> list[float]:
         [moment.time.timestamp() for moment in moments] if by_time else list(map(float, range(len(moments))))
     )
     # Clocks go wrong: a commit that claims to be older than the one before it stands where that one does.
-    low = numbers[0]
-    placed = []
-    for number in numbers:
-        low = max(low, number)
-        placed.append(low)
+    placed = list(accumulate(numbers, max))
     width = placed[-1] - placed[0] or 1.0
     return [round(LEFT + (WIDTH - LEFT - RIGHT) * (n - placed[0]) / width, 1) for n in placed]
 
 
-def _path(points: Sequence[tuple[float, float]]) -> str:
+def _spans(xs: Sequence[float]) -> list[tuple[int, int]]:
+    """Where the commits of each column begin and end."""
+    starts = [
+        first for _, (first, *_) in groupby(range(len(xs)), key=lambda n: int(xs[n] * _COLUMNS / WIDTH))
+    ]
+    return list(zip(starts, [*starts[1:], len(xs)], strict=True))
+
+
+def _path(
+    line: Sequence[int], xs: Sequence[float], columns: Sequence[tuple[int, int]], y: Callable[[int], float]
+) -> str:
     """Steps from point to point. Where many fall on one place, the first, highest, lowest and last of them stay."""
-    columns: dict[int, list[tuple[float, float]]] = {}
-    for point in points:
-        columns.setdefault(int(point[0] * _COLUMNS / WIDTH), []).append(point)
     parts: list[str] = []
     before: float | None = None
-    for column in columns.values():
-        kept = {0, len(column) - 1, *(column.index(f(column, key=lambda p: p[1])) for f in (min, max))}
-        for x, y in (column[index] for index in sorted(kept)):
+    for start, end in columns:
+        column = line[start:end]
+        kept = {start, end - 1, *(start + column.index(extreme(column)) for extreme in (max, min))}
+        for index in sorted(kept):
+            x, height = xs[index], y(line[index])
             if before is None:
-                parts.append(f"M{x:g} {y:g}")
-            elif y != before:
-                parts.append(f"H{x:g}V{y:g}")
-            before = y
-    parts.append(f"H{points[-1][0]:g}")
+                parts.append(f"M{x:g} {height:g}")
+            elif height != before:
+                parts.append(f"H{x:g}V{height:g}")
+            before = height
+    parts.append(f"H{xs[-1]:g}")
     return "".join(parts)
 
 
@@ -115,14 +121,17 @@ def _columns(moments: Sequence[Moment], xs: Sequence[float]) -> tuple[Tick, ...]
 def _marks(
     moments: Sequence[Moment], xs: Sequence[float], y: Callable[[int], float], limit: int
 ) -> tuple[Mark, ...]:
-    found = []
-    for index in range(1, len(moments)):
-        change = sum(moments[index].values) - sum(moments[index - 1].values)
-        if change:
-            line = max(
-                range(len(moments[index].values)),
-                key=lambda n: abs(moments[index].values[n] - moments[index - 1].values[n]),
-            )
-            found.append(Mark(xs[index], y(moments[index].values[line]), change, moments[index]))
-    largest = sorted(found, key=lambda mark: -abs(mark.change))[:limit]
-    return tuple(sorted(largest, key=lambda mark: mark.x))
+    """The commits that changed most, each on the line that it changed most."""
+    changes = [after - before for before, after in pairwise(sum(moment.values) for moment in moments)]
+    largest = nlargest(limit, range(len(changes)), key=lambda n: abs(changes[n]))
+    return tuple(
+        Mark(xs[n + 1], y(_most_changed(moments[n], moments[n + 1])), changes[n], moments[n + 1])
+        for n in sorted(largest)
+        if changes[n]
+    )
+
+
+def _most_changed(before: Moment, after: Moment) -> int:
+    """Of the values after it the one that is furthest from what it was."""
+    pairs = zip(before.values, after.values, strict=True)
+    return max(pairs, key=lambda pair: abs(pair[1] - pair[0]))[1]

@@ -1,5 +1,6 @@
 """The score: canonical subjects without open violations, of all, for each zone and over history."""
 
+import random
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,16 @@ from pytest_django import DjangoAssertNumQueries
 from audits import auditing, scoring, tasks, waiving, working
 from audits.engine.canonical import canon_of
 from audits.engine.policy import parse_policy
-from audits.models import Covers, Repository, Violation, Waiver
+from audits.models import (
+    Audit,
+    Commit,
+    Covers,
+    Event,
+    Repository,
+    SubjectTrend,
+    Violation,
+    Waiver,
+)
 from audits.models.waiver import today
 from tests.audits.conftest import AddRepository
 from tests.samples import commit_tree, init_repository
@@ -72,6 +82,83 @@ def test_it_is_what_has_no_open_violation_of_all_for_each_zone(repository: Repos
 def test_over_history_a_side_branch_counts_from_its_merge_on(repository: Repository) -> None:
     levels = [(each.subject, each.values) for each in scoring.over_history(repository)]
     assert levels == [("merge", (2, 0, 0, 0)), ("mend", (1, 1, 0, 0))]
+
+
+def test_what_is_kept_of_history_is_what_would_be_computed(repository: Repository) -> None:
+    kept = scoring.over_history(repository)
+    SubjectTrend.objects.all().delete()
+    assert scoring.over_history(repository) == kept
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_over_history_every_event_counts_where_it_came_to_the_branch(seed: int) -> None:
+    """Beside a plain replay of the events, over stories in which much is said twice and by side branches."""
+    chance = random.Random(seed)
+    repository = Repository.objects.create(name="Chance", slug="chance", location="/nowhere")
+    audit = Audit.objects.create(repository=repository)
+    commits = []
+    for n in range(12):
+        on_main = (
+            n % 3 != 1
+        )  # each third one is of a side branch, which the next one merges; the last ones are not
+        parents = {0: [], 2: [f"{n - 2}", f"{n - 1}"]}.get(n % 3 if n else 0, [f"{n - 1}"])
+        commits.append(
+            Commit(
+                repository=repository,
+                sha=f"{n}",
+                position=n,
+                time=f"2026-01-{n + 1:02}T00:00:00Z",
+                parents=parents if n < 9 else [],
+                on_main=on_main,
+            )
+        )
+    Commit.objects.bulk_create(commits)
+    arrives = {"1": 2, "4": 5, "7": 8} | {f"{n}": n for n in range(12) if n % 3 != 1}
+    violations = [
+        Violation.objects.create(
+            repository=repository,
+            fingerprint=f"{n}",
+            rule=chance.choice(["missing-member", "missing-member", "unparseable"]),
+            subject=f"a.B{n % 3}.C",
+            path="a.py",
+            zone=chance.choice(["prod", "test"]),
+            severity="P1",
+            line=1,
+            message="m",
+            is_open=chance.random() < 0.5,
+            latest_audit=audit,
+        )
+        for n in range(10)
+    ]
+    events = [
+        Event.objects.create(violation=violation, commit=commit, kind=chance.choice(["introduced", "gone"]))
+        for violation in violations
+        for commit in chance.sample(commits, 4)
+    ]
+    assert [(int(level.sha), level.values) for level in scoring.over_history(repository)] == replayed(
+        [event for event in events if event.violation.rule == "missing-member"], arrives
+    )
+
+
+def replayed(events: list[Event], arrives: dict[str, int]) -> list[tuple[int, tuple[int, ...]]]:
+    ordered = sorted(
+        (arrives[event.commit.sha], event.commit.position, event.pk, event)
+        for event in events
+        if event.commit.sha in arrives
+    )
+    last = {event.violation_id: pk for _, _, pk, event in ordered}
+    standing: dict[int, tuple[str, str]] = {}
+    levels: dict[int, tuple[int, ...]] = {}
+    for number, _, pk, event in ordered:
+        ends = event.kind == "gone" or (pk == last[event.violation_id] and not event.violation.is_open)
+        standing.pop(event.violation_id, None)
+        if not ends:
+            standing[event.violation_id] = (event.violation.subject, event.violation.zone)
+        zones = [zone for _, zone in set(standing.values())]
+        levels[number] = tuple(zones.count(zone) for zone in ("prod", "test", "script", "archive"))
+    newest = max(arrives.values())
+    levels.setdefault(newest, list(levels.values())[-1])
+    return list(levels.items())
 
 
 def test_what_is_waived_is_clean_until_its_day_has_passed(repository: Repository) -> None:
