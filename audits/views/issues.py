@@ -1,10 +1,10 @@
 """Remediation issues: the board and the list, and what of them is shown."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
@@ -17,6 +17,8 @@ from audits.views.choices import Choices, among, parameter
 from audits.views.pages import HtmxHttpRequest, render_page
 
 ISSUES_PER_PAGE = 50
+CARDS_PER_COLUMN = 20
+COLUMNS = (*STEPS, "verified")
 SORTS = {
     "": ("priority", "-contradictions", "pk"),
     "newest": ("-pk",),
@@ -32,6 +34,7 @@ class IssueChoices(Choices):
     repository: str = ""
     state: str = among({str(state) for state in State})
     priority: str = among({"0", "1", "2", "3"})
+    step: str = among({str(step) for step in range(len(COLUMNS))})
     owner: str = ""
     contradicted: str = ""
     words: str = parameter("q")
@@ -45,6 +48,8 @@ class IssueChoices(Choices):
             issues = issues.filter(state=self.state)
         if self.priority:
             issues = issues.filter(priority=int(self.priority))
+        if self.step:
+            issues = issues.filter(stands_at=int(self.step))
         if self.owner == "none":
             issues = issues.filter(owner=None)
         elif self.owner:
@@ -56,17 +61,23 @@ class IssueChoices(Choices):
             number = self.words.removeprefix("#")
             if number.isdecimal() and len(number) < 10:
                 wanted |= Q(references__number=int(number))
-            issues = issues.filter(wanted).distinct()
+            issues = issues.filter(pk__in=Issue.objects.filter(wanted).order_by().values("pk"))
         return issues
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The issues that stand at a step; ``step`` 7 is behind the last."""
+    """The issues that stand at a step, ``count`` of them; ``step`` 7 is behind the last. ``query`` leads to all."""
 
     step: int
     name: str
+    count: int
     issues: list[Issue]
+    query: str
+
+    @property
+    def hidden(self) -> int:
+        return self.count - len(self.issues)
 
 
 @require_GET
@@ -74,15 +85,14 @@ def issue_list(request: HtmxHttpRequest) -> HttpResponse:
     chosen = IssueChoices.from_query(request.GET)
     repository = access.get_repository(request, chosen.repository) if chosen.repository else None
     issues = chosen.apply(access.visible(request.user, Issue.objects.select_related("repository", "owner")))
-    is_board = not chosen.view
-    page = Paginator(issues.order_by(*SORTS[chosen.sort]), 400 if is_board else ISSUES_PER_PAGE).get_page(
-        chosen.page
-    )
+    page = Paginator(issues.order_by(*SORTS[chosen.sort]), ISSUES_PER_PAGE).get_page(chosen.page)
     context = {
         "repository": repository,
         "chosen": chosen,
         "page": page,
-        "columns": _columns(page.object_list) if is_board else [],
+        "columns": [] if chosen.view else _columns(chosen, issues),
+        "step_name": COLUMNS[int(chosen.step)] if chosen.step else "",
+        "any_step_query": chosen.query(step=""),
         "states": chosen.options("state", [("", "All"), *STATES]),
         "priorities": chosen.options("priority", [("", "Any"), *((str(n), f"P{n}") for n in range(4))]),
         "owners": chosen.options("owner", _owners(request, repository)),
@@ -105,8 +115,22 @@ def _owners(request: HtmxHttpRequest, repository: Repository | None) -> list[tup
     return [("", "Anybody"), ("none", "Nobody"), *((name, name) for name in names)] if names else []
 
 
-def _columns(issues: Iterable[Issue]) -> list[Column]:
-    columns = [Column(step, name, []) for step, name in enumerate((*STEPS, "verified"))]
-    for issue in issues:
-        columns[issue.stands_at].issues.append(issue)
-    return columns
+def _columns(chosen: IssueChoices, issues: QuerySet[Issue]) -> list[Column]:
+    """The board: of each step how many there are, and the first of them. Two queries."""
+    columns = [(F(name.removeprefix("-")), name.startswith("-")) for name in SORTS[chosen.sort]]
+    order = [column.desc() if descends else column.asc() for column, descends in columns]
+    place = Window(RowNumber(), partition_by=F("stands_at"), order_by=order)
+    shown: dict[int, list[Issue]] = {}
+    for issue in issues.annotate(place=place).filter(place__lte=CARDS_PER_COLUMN).order_by("place"):
+        shown.setdefault(issue.stands_at, []).append(issue)
+    counts = dict(issues.order_by().values_list("stands_at").annotate(Count("pk")))
+    return [
+        Column(
+            step,
+            name,
+            counts.get(step, 0),
+            shown.get(step, []),
+            chosen.query(view="list", step=str(step)),
+        )
+        for step, name in enumerate(COLUMNS)
+    ]
