@@ -17,12 +17,12 @@ from typing import BinaryIO
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import connection, transaction
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Now
 
 from audits import fetching, recording
 from audits.engine.git import GitError, GitRepository
-from audits.models import Repository, TestReport, TestRun
+from audits.models import Judgement, Repository, TestReport, TestResult, TestRun
 from audits.testruns import Limits, ReportError, Result, Skipped, read_json_report, read_junit
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ def receive(
     source: TestRun.Source = TestRun.Source.UPLOAD,
     user: AbstractBaseUser | AnonymousUser | None = None,
 ) -> tuple[TestRun, bool]:
-    """Store a report. Answers its run, and whether it is new: the same bytes for the same commit are the same run.
+    """Store a report. Answers its run, and whether it is new: the same bytes for the same commit are the same run. One
+    whose results were deleted is read again, unless its file just lies in the watched folder still.
 
     ``commit`` is a full id, or anything that names a commit in the repository's copy. The caller has the run read.
     Raises ``ReceiveError``.
@@ -85,8 +86,12 @@ def receive(
                 "received_from_id": user.pk if user is not None and user.is_authenticated else None,
             },
         )
+        if not is_new and source != TestRun.Source.FOLDER:
+            again = TestRun.objects.filter(pk=run.pk, state=TestRun.State.EMPTIED)
+            is_new = bool(again.update(state=TestRun.State.RECEIVED, received_at=Now(), attempts=0))
         if is_new:
-            TestReport.objects.create(run=run, data=zlib.compress(data, 6))
+            run.refresh_from_db()
+            TestReport.objects.update_or_create(run=run, defaults={"data": zlib.compress(data, 6)})
     return run, is_new
 
 
@@ -233,3 +238,38 @@ def collect(repository: Repository) -> list[TestRun]:
             continue
         found += [run] if is_new else []
     return found
+
+
+# --- Growing old --------------------------------------------------------------------------------------------
+
+
+def outdated(before: datetime) -> QuerySet[TestRun]:
+    """Runs that were received before a time and whose results nothing needs any more, the oldest first.
+
+    Needed are those that the verdicts of issues rest on, those at the commits that repositories stand at, and of each
+    branch the newest, which the next one is compared with.
+    """
+    read = TestRun.objects.filter(state=TestRun.State.READ)
+    newer = read.filter(repository=OuterRef("repository"), branch=OuterRef("branch"), pk__gt=OuterRef("pk"))
+    current = Repository.objects.filter(
+        pk=OuterRef("repository"), current_audit__commit_sha=OuterRef("commit_sha")
+    )
+    judgements = Judgement.objects.exclude(links=[]).only("links")
+    evidence = {run for judgement in judgements for run in judgement.runs}
+    return (
+        read.filter(Exists(newer), ~Exists(current), received_at__lt=before)
+        .exclude(pk__in=evidence)
+        .order_by("pk")
+    )
+
+
+def empty(run_ids: Iterable[int]) -> int:
+    """Delete the results of runs, of each in a transaction of its own; of how many. What is counted of them stays."""
+    emptied = 0
+    for run_id in run_ids:
+        with transaction.atomic():
+            run = TestRun.objects.filter(pk=run_id, state=TestRun.State.READ)
+            if run.update(state=TestRun.State.EMPTIED):
+                TestResult.objects.filter(run=run_id).delete()
+                emptied += 1
+    return emptied

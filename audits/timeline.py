@@ -1,6 +1,5 @@
 """What happened around an issue, in one order: what was said beside what was done and found. Read from rows."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -179,11 +178,7 @@ def _naming(issue: Issue) -> set[int]:
 
 def _add_runs(issue: Issue, judgements: Iterable[Judgement], found: dict[str, Happening]) -> None:
     """Test runs that a verdict rests on, and those that came while the issue was worked on."""
-    wanted: set[int] = set()
-    for judgement in judgements:
-        for _, kind, key in judgement.links:
-            if kind in {"run", "comparison"}:
-                wanted |= {int(number) for number in re.findall(r"\d+", key)}
+    wanted = {run for judgement in judgements for run in judgement.runs}
     for run in TestRun.objects.filter(pk__in=wanted, repository=issue.repository_id)[:MAX_RUNS]:
         at = run.commit_time or run.received_at
         found[f"r{run.pk}"] = Happening(f"r{run.pk}", at, run=run)

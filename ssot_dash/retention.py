@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import models
 from django.db.models import QuerySet
 
+from audits import ingesting
 from audits.models import Delivery, TestReport, TestRun
 from ids import purging
 
@@ -23,12 +25,14 @@ COUNTED: Final = 100_000
 @dataclass(frozen=True, slots=True)
 class Kind:
     """Rows that are deleted when they are older than a setting says. ``older`` gives those from before a time, oldest
-    first, and only those that nothing needs any more."""
+    first, and only those that nothing needs any more; ``delete`` deletes those with these keys, or what hangs on them,
+    and says of how many."""
 
     name: str
     setting: str
     note: str
     older: Callable[[datetime], QuerySet[Any]]
+    delete: Callable[[list[int]], int]
 
     @property
     def days(self) -> int:
@@ -52,14 +56,27 @@ class Due:
     id_type: str = ""
 
 
+def _delete(rows: models.Manager[Any]) -> Callable[[list[int]], int]:
+    return lambda keys: rows.filter(pk__in=keys).delete()[0]
+
+
 KINDS: Final = (
+    Kind(
+        "Results of test runs",
+        "SSOT_KEEP_RESULT_DAYS",
+        "The runs stay, with their counts. Kept are those that verdicts of issues rest on, those at the commits that "
+        "repositories stand at, and the newest of each branch.",
+        ingesting.outdated,
+        ingesting.empty,
+    ),
     Kind(
         "Test reports as they were received",
         "SSOT_KEEP_REPORT_DAYS",
         "Their results stay. Without it a report can't be downloaded or read again.",
         lambda before: TestReport.objects.filter(
-            run__state=TestRun.State.READ, run__received_at__lt=before
+            run__state__in=[TestRun.State.READ, TestRun.State.EMPTIED], run__received_at__lt=before
         ).order_by("pk"),
+        _delete(TestReport.objects),
     ),
     Kind(
         "Deliveries of notices",
@@ -70,6 +87,7 @@ KINDS: Final = (
             .exclude(state=Delivery.State.PENDING)
             .order_by("made_at")
         ),
+        _delete(Delivery.objects),
     ),
 )
 
@@ -106,10 +124,7 @@ def purge(now: datetime) -> dict[str, int]:
 def _purge(kind: Kind, before: datetime) -> int:
     total = 0
     while True:
-        rows = kind.older(before)
-        number, _ = rows.model._default_manager.filter(
-            pk__in=list(rows.values_list("pk", flat=True)[:BATCH])
-        ).delete()
-        total += int(number)
-        if number < BATCH:
+        keys = list(kind.older(before).values_list("pk", flat=True)[:BATCH])
+        total += kind.delete(keys)
+        if len(keys) < BATCH:
             return total

@@ -383,6 +383,9 @@ if SSOT_PURGE_HOURS > 0:
     }
 
 # --- What is deleted once it is old, in days; 0 keeps it for ever ---------------------------------------------------
+SSOT_KEEP_RESULT_DAYS = env_int(
+    "SSOT_KEEP_RESULT_DAYS", 0
+)  # results of test runs; the runs and their counts stay
 SSOT_KEEP_REPORT_DAYS = env_int("SSOT_KEEP_REPORT_DAYS", 0)  # test reports as received; their results stay
 SSOT_KEEP_DELIVERY_DAYS = env_int("SSOT_KEEP_DELIVERY_DAYS", 90)  # notices that were delivered or given up
 

@@ -1,5 +1,7 @@
 """Remediation issues: what they cover, what people say about them, and what the evidence says."""
 
+import re
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
@@ -184,3 +186,9 @@ class Judgement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.topic}: {self.verdict}"
+
+    @property
+    def runs(self) -> set[int]:
+        """The test runs that its links lead to, as runs or in comparisons."""
+        keys = (key for _, kind, key in self.links if kind in {"run", "comparison"})
+        return {int(number) for key in keys for number in re.findall(r"\d+", key)}

@@ -12,7 +12,8 @@ class TestRun(models.Model):
     """The results of one execution of tests at a commit, as a report tells them.
 
     ``digest`` is the SHA-256 of the report's bytes: the same file for the same commit is the same run. The report is
-    stored before anybody is told that it was received; ``state`` says whether it has been read since. ``counts`` are
+    stored before anybody is told that it was received; ``state`` says whether it has been read since, or was read and
+    has lost its results to age (then it is compared with nothing any more). ``counts`` are
     {outcome: number of results}; ``left_out`` the first entries of the report that gave no result or not all of one,
     [entry, why, line], of ``left_out_count``. ``commit_time`` is empty while the repository's copy lacks the commit.
     """
@@ -23,6 +24,7 @@ class TestRun(models.Model):
         RECEIVED = "received", "Received"
         READ = "read", "Read"
         FAILED = "failed", "Can't be read"
+        EMPTIED = "emptied", "Results deleted"
 
     class Source(models.TextChoices):
         UPLOAD = "upload", "uploaded"
