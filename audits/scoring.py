@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import Count, FloatField, Min
@@ -164,7 +164,7 @@ def _dirty(repository: Repository, arrives: dict[int, int]) -> Iterator[tuple[in
         Violation.objects.filter(repository=repository).order_by().values_list("rule", "subject").distinct()
     )
     owned = [(*key, name) for key in known if (name := canon.owner(*key))]
-    values = {
+    values: dict[str, Any] = {
         "repository": repository.pk,
         "rules": [rule for rule, _, _ in owned],
         "subjects": [subject for _, subject, _ in owned],

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from django.db import connection
 
+from audits import scoring
 from audits.models import Repository
 from ids.models import IssuedID
 
@@ -73,6 +74,9 @@ def fill(sizes: Sizes, *, say: Callable[[str], object], anyway: bool = False) ->
         say("statistics")
         # also what index-only scans need: they read the table of whatever no vacuum has seen
         cursor.execute("VACUUM (ANALYZE)")
+    say("scores")
+    for pk in Repository.objects.filter(slug__startswith=MARK).values_list("pk", flat=True):
+        scoring.renew_all(pk)
 
 
 def _check(*, anyway: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from audits import scoring
 from audits.models import (
     Audit,
     Commit,
@@ -60,6 +61,7 @@ def test_what_is_filled_in_agrees_with_itself(transactional_db: None) -> None:
     assert Sighting.objects.filter(audit=audit, violation__in=is_open).count() == is_open.count() > 0
     assert Lifespan.objects.filter(gone_in=None, violation__in=is_open).count() == is_open.count()
     assert Commit.objects.filter(introduced__gt=0).exists()
+    assert scoring.over_history(repository) and repository.score["subjects"] > 0
     assert all(sum(run.counts.values()) == run.tests for run in TestRun.objects.all())
     # The next row of each table has a number that is free.
     Repository.objects.create(name="Next", slug="next", location="/nowhere")

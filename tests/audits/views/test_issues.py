@@ -358,3 +358,23 @@ def test_empty_places_say_what_to_do(
     assert "No issue yet" in page(boss, f"/issues/?repository={repository.slug}")
     assert "after its first audit" in page(boss, f"/repositories/{repository.slug}/trackers/")
     assert "Upload a report here" in page(boss, f"/repositories/{repository.slug}/test-runs/")
+
+
+def test_the_board_counts_all_issues_of_a_step_and_shows_the_first_of_them(
+    viewer: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    owner = Repository.objects.create(name="Many", slug="many", location="/nowhere")
+    Issue.objects.bulk_create(
+        Issue(repository=owner, title=f"Number {n:02}", stands_at=2 if n else 5, priority=n % 4)
+        for n in range(26)
+    )
+    with django_assert_max_num_queries(12):
+        board = page(viewer, "/issues/")
+    column = board.split('id="column-2"')[1].split('id="column-3"')[0]
+    assert ">25</span>" in column and column.count("<article") == 20 and "All 25 of them" in column
+    assert column.index("Number 04") < column.index("Number 01"), "by priority"
+    assert board.split('id="column-5"')[1].count("<article") == 1
+    listed = page(viewer, "/issues/?view=list&step=2")
+    assert listed.count('class="stack-head"') == 25 and "Number 00" not in listed
+    found = page(viewer, "/issues/?q=Number 0")
+    assert found.split('id="column-2"')[1].split('id="column-3"')[0].count("<article") == 9
