@@ -64,8 +64,8 @@ KINDS: Final = (
     Kind(
         "Results of test runs",
         "SSOT_KEEP_RESULT_DAYS",
-        "The runs stay, with their counts. Kept are those that verdicts of issues rest on, those at the commits that "
-        "repositories stand at, and the newest of each branch.",
+        "Counted are the runs: they stay, with what was counted of them. Those that verdicts of issues rest on, that "
+        "are at the commits where repositories stand, or that are the newest of their branch, keep their results.",
         ingesting.outdated,
         ingesting.empty,
     ),

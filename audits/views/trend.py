@@ -9,7 +9,7 @@ from itertools import accumulate, groupby, pairwise
 from ids.charts import STEPS, rounded_up
 
 WIDTH, HEIGHT = 960, 260
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 28
+LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 28
 _COLUMNS = 420  # as many different places from left to right as an eye tells apart
 
 
