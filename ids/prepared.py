@@ -10,7 +10,14 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import InterfaceError, NotSupportedError, OperationalError, connection
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    connection,
+    connections,
+)
 
 
 def fetch_one(
@@ -45,18 +52,19 @@ def fetch_one(
 def _fetch_one(
     statement: str, values: Mapping[str, Any], *, is_check: bool = False
 ) -> tuple[Any, ...] | None:
+    here: Any = connections[DEFAULT_DB_ALIAS]  # once: ``connection`` looks for it at each of its attributes
     # what connection.cursor() does before it makes one
-    connection.validate_thread_sharing()
+    here.validate_thread_sharing()
     if not is_check:
-        connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    raw = connection.connection
+        here.close_if_health_check_failed()
+    here.ensure_connection()
+    raw = here.connection
     plain: Any
     with psycopg.Cursor(raw) as plain:
-        cursor = connection.make_cursor(plain)
+        cursor = here.make_cursor(plain)
         noted = (
-            connection.make_debug_cursor(plain).debug_sql(statement, values)
-            if connection.queries_logged
+            here.make_debug_cursor(plain).debug_sql(statement, values)
+            if here.queries_logged
             else nullcontext()
         )
         # Off again at once: while it is on, psycopg remembers the texts of all other statements, too.
@@ -65,7 +73,7 @@ def _fetch_one(
             with noted:
                 cursor.execute(statement, values)
             row: tuple[Any, ...] | None = cursor.fetchone()
-            connection.health_check_done = True  # type: ignore[attr-defined]
+            here.health_check_done = True
             return row
         finally:
             raw.prepare_threshold = None

@@ -4,8 +4,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from csp.middleware import CSPMiddleware
 from django.conf import settings
-from django.contrib.auth.middleware import LoginRequiredMiddleware, RemoteUserMiddleware
+from django.contrib.auth.middleware import (
+    AuthenticationMiddleware,
+    LoginRequiredMiddleware,
+    RemoteUserMiddleware,
+)
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render, resolve_url
@@ -14,6 +22,54 @@ from ssot_dash.addresses import is_proxy
 
 # What a form holds besides its file.
 _FORM_BYTES = 1024**2
+
+
+class ForPages:
+    """A middleware that requests of the API with a token pass by: no cookie of theirs is looked at, so they are nobody
+    until their token is found, and what they are answered is no page.
+    """
+
+    get_response: Any
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if not brings_token(request):
+            return super().__call__(request)  # type: ignore[misc]
+        return self.passed_by(request)
+
+    def passed_by(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+
+def brings_token(request: HttpRequest) -> bool:
+    """Whether a request is for the API and says who it is by ``Authorization: Bearer``."""
+    return request.path_info.startswith("/api/v1/") and request.META.get("HTTP_AUTHORIZATION", "").startswith(
+        "Bearer "
+    )
+
+
+class ContentSecurityPolicy(ForPages, CSPMiddleware):
+    """The policy of pages is worked out for each; an answer of the API may load nothing, whoever shows it."""
+
+    def passed_by(self, request: HttpRequest) -> Any:
+        response = self.get_response(request)
+        response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        return response
+
+
+class Sessions(ForPages, SessionMiddleware):
+    """Those of browsers."""
+
+
+class SignedIn(ForPages, AuthenticationMiddleware):
+    """Who is signed in by a session."""
+
+    def passed_by(self, request: HttpRequest) -> Any:
+        request.user = AnonymousUser()
+        return self.get_response(request)
+
+
+class Messages(ForPages, MessageMiddleware):
+    """What the next page tells its reader."""
 
 
 # The parts of the site that may be opened to readers who don't sign in.
@@ -42,7 +98,7 @@ class SignInRequired(LoginRequiredMiddleware):
         return None
 
 
-class UserOfProxy(RemoteUserMiddleware):
+class UserOfProxy(ForPages, RemoteUserMiddleware):
     """Signs in whom a configured proxy names in ``SSOT_USER_HEADER``; from anywhere else that header is nothing."""
 
     header = "HTTP_" + settings.SSOT_USER_HEADER.upper().replace("-", "_")

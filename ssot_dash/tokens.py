@@ -101,8 +101,17 @@ def _digest(secret: str) -> str:
 
 # --- the statement of each request ------------------------------------------------------------------------------------
 
-_TOKEN_FIELDS: Final = [field.attname for field in ApiToken._meta.concrete_fields]
-_USER_FIELDS: Final = [field.attname for field in User._meta.concrete_fields]
+# What requests look at, in the order of the models; other columns are read when somebody asks for them.
+_TOKEN_FIELDS: Final = [
+    field.attname
+    for field in ApiToken._meta.concrete_fields
+    if field.attname in {"id", "name", "user_id", "scopes", "repository_id"}
+]
+_USER_FIELDS: Final = [
+    field.attname
+    for field in User._meta.concrete_fields
+    if field.attname in {"id", "username", "is_active", "is_superuser", "is_staff"}
+]
 _PERMISSIONS: Final = ", ".join(f"'{permission}'" for _, permission in SCOPES.values() if permission)
 
 # Of the permissions that scopes ask for, those that the user has everywhere, as Django's own backend finds them.

@@ -261,6 +261,28 @@ def test_each_operation_needs_its_scope_and_its_user_s_right(
         assert bearer(User.objects.get(pk=plain.pk), scope).generic(method, url).status_code != 403
 
 
+def test_with_a_token_no_cookie_counts_and_none_is_set(db: None, ada: User) -> None:
+    plain = User.objects.create_user("plain")
+    client = bearer(plain, "ids:write")
+    client.force_login(ada)  # who may issue IDs, as their browser could have said
+    response = client.post("/api/v1/ids/generate", {"type": "user"}, content_type="application/json")
+    assert response.status_code == 403
+    answer = bearer(ada).post("/api/v1/ids/generate", {"type": "user"}, content_type="application/json")
+    assert answer.status_code == 201 and not answer.cookies and "Cookie" not in answer.headers.get("Vary", "")
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert (
+        answer.headers["X-Content-Type-Options"] == "nosniff" and answer.headers["X-Frame-Options"] == "DENY"
+    )
+
+
+def test_what_pages_are_below_the_api_are_no_matter_of_tokens(db: None, ada: User) -> None:
+    for path in ("/api/v1/openapi.json", "/api/v1/"):
+        assert bearer(ada).get(path).status_code in {302, 404}
+    assert bearer(ada).get("/api/v1/no/such/thing").status_code == 404
+    with_wrong_token = Client(headers={"Authorization": "Bearer ssot_x"})
+    assert with_wrong_token.get("/ids/").status_code == 302
+
+
 def test_a_token_for_one_repository_sees_no_other(repository: Repository, ada: User, remedy: Remedy) -> None:
     other = Repository.objects.create(name="Other", slug="other", location=str(remedy.path))
     audit = Audit.objects.create(repository=repository)

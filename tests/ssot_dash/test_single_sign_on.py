@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from audits.models import Role
-from ssot_dash import oidc, roles
+from ssot_dash import oidc, roles, tokens
 from ssot_dash.models import Identity
 
 pytestmark = pytest.mark.django_db
@@ -228,6 +228,18 @@ def test_a_configured_proxy_says_who_is_signed_in() -> None:
     client = Client(REMOTE_ADDR="10.0.0.1", HTTP_X_REMOTE_USER="ada")
     assert client.get("/account/").status_code == 200
     assert roles.role_of(User.objects.get(username="ada")) == Role.VIEWER
+
+
+@pytest.mark.usefixtures("behind_proxy")
+def test_a_program_is_who_its_token_says_and_not_who_the_proxy_names() -> None:
+    plain = User.objects.create_user("plain")
+    User.objects.create_superuser("boss")
+    _, secret = tokens.create(plain, "a program", ["ids:write"])
+    client = Client(
+        REMOTE_ADDR="10.0.0.1", HTTP_X_REMOTE_USER="boss", headers={"Authorization": f"Bearer {secret}"}
+    )
+    answer = client.post("/api/v1/ids/generate", {"type": "run"}, content_type="application/json")
+    assert answer.status_code == 403 and not answer.cookies
 
 
 @pytest.mark.usefixtures("behind_proxy")
