@@ -7,7 +7,6 @@ What is refused raises a MintingError, with nothing recorded. Batches are all or
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -164,12 +163,11 @@ def generate_many(
             kind = known.usable(kind)
             known.check_prefix(kind, prefix)
             stored = records.checked(context, owner, issuer, parent)
-            if kind.is_counted:
-                counters: Sequence[int | None] = leasing.counters(kind, count)
+            counters = leasing.counters(kind, count) if kind.is_counted else None
+            if counters is not None:
                 texts = _structured_texts(kind, counters, prefix)
             else:
                 leasing.hold(kind)
-                counters = [None] * count
                 texts = [str(generators.new(kind.format, kind.value)) for _ in range(count)]
             if records.record_many(kind, texts, counters, prefix, stored):
                 break
@@ -209,10 +207,10 @@ def _text(kind: KnownType, counter: int | None, prefix: str | None) -> str:
     return body if prefix is None else f"{prefix}_{body}"
 
 
-def _structured_texts(kind: KnownType, counters: Iterable[int | None], prefix: str | None) -> list[str]:
-    counters = list(counters)
+def _structured_texts(kind: KnownType, counters: range, prefix: str | None) -> list[str]:
     head = kind.value if prefix is None else f"{prefix}_{kind.value}"
     randoms = secrets.token_hex(4 * len(counters))
     return [
-        f"{head}_{counter}_{randoms[8 * place : 8 * place + 8]}" for place, counter in enumerate(counters)
+        f"{head}_{counter}_{randoms[place : place + 8]}"
+        for counter, place in zip(counters, range(0, len(randoms), 8), strict=True)
     ]

@@ -1,9 +1,10 @@
-"""Rows of issued IDs, written: one by one, or many at a time by COPY, each together with its tally.
+"""Rows of issued IDs, written: one by one or many at a time, each together with its tally.
 
 No rules here beyond what a row can hold: ``ids.minting`` and ``ids.registering`` decide what is recorded.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
@@ -58,7 +59,7 @@ WITH kind AS (SELECT id FROM ids_idtype WHERE {known.MATCHES}), tally AS (
     SELECT id, %(number)s, 0, statement_timestamp() FROM kind
 )
 """  # noqa: S608 - texts of this project
-_COUNT = _TALLY + "SELECT statement_timestamp()::text FROM kind"  # noqa: S608
+_COUNT = _TALLY + "SELECT id FROM kind"  # noqa: S608
 _RECORD = (
     _TALLY
     + """
@@ -69,6 +70,16 @@ SELECT %(id)s, id, %(counter)s, %(prefix)s, %(context)s::jsonb, statement_timest
 RETURNING type_id
 """
 )
+# The same of many. No COPY: that would be a transaction of four statements, and reads each column of each row as text.
+_RECORD_MANY = f"""
+{_TALLY}, made AS (
+    INSERT INTO ids_issuedid (id, type_id, counter, prefix, context, issued_at, state, owner, issuer, parent_id)
+    SELECT text, kind.id, %(start)s::bigint + place - 1, %(prefix)s, %(context)s::jsonb, statement_timestamp(),
+           %(state)s, %(owner)s, %(issuer)s, %(parent)s
+      FROM kind, unnest(%(ids)s::text[]) WITH ORDINALITY AS new (text, place)
+)
+SELECT id FROM kind
+"""  # noqa: S608 - texts of this project
 COPY = """
 COPY ids_issuedid (id, type_id, counter, prefix, context, issued_at, state, owner, issuer, parent_id) FROM STDIN
 """
@@ -77,20 +88,9 @@ _KNOWN = "SELECT id, state FROM ids_issuedid WHERE id = ANY(%s)"
 
 def record(kind: KnownType, text: str, counter: int | None, prefix: str | None, stored: Stored) -> bool:
     """Whether the ID was recorded: not, when the type was edited since it was looked up."""
-    values = {
-        **kind.condition(),
-        "number": 1,
-        "id": text,
-        "counter": counter,
-        "prefix": prefix or "",
-        "context": stored.context,
-        "state": IssuedID.State.ISSUED.value,
-        "owner": stored.owner,
-        "issuer": stored.issuer,
-        "parent": stored.parent,
-    }
     if stored.parent is not None:
         check_parents([stored.parent])
+    values = {**_values(kind, 1, prefix, stored), "id": text, "counter": counter}
     try:
         return prepared.fetch_one(_RECORD if kind.is_tracked else _COUNT, values) is not None
     except IntegrityError as error:
@@ -101,47 +101,38 @@ def record(kind: KnownType, text: str, counter: int | None, prefix: str | None, 
 
 
 def record_many(
-    kind: KnownType,
-    texts: Sequence[str],
-    counters: Sequence[int | None],
-    prefix: str | None,
-    stored: Stored,
+    kind: KnownType, texts: Sequence[str], counters: range | None, prefix: str | None, stored: Stored
 ) -> bool:
-    """Whether the IDs were recorded, as with ``record``: by COPY, many times as fast as INSERT."""
+    """Whether the IDs were recorded, as with ``record``: all of them by one statement, or none."""
     if stored.parent is not None:
         check_parents([stored.parent])
+    values = {
+        **_values(kind, len(texts), prefix, stored),
+        # no character of an ID means anything in an array's text
+        "ids": f"{{{','.join(texts)}}}",
+        "start": counters.start if counters is not None else None,
+    }
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_COUNT, {**kind.condition(), "number": len(texts)})
-            if (row := cursor.fetchone()) is None:
-                return False
-            if kind.is_tracked:
-                # What all rows share is written once.
-                end = "\t".join(
-                    (
-                        escaped(prefix or ""),
-                        escaped(stored.context),
-                        row[0],
-                        IssuedID.State.ISSUED.value,
-                        escaped(stored.owner),
-                        escaped(stored.issuer),
-                        NULL if stored.parent is None else escaped(stored.parent),
-                    )
-                )
-                start = f"\t{kind.pk}\t"
-                rows = "\n".join(
-                    [
-                        f"{text}{start}{counter or NULL}\t{end}"
-                        for text, counter in zip(texts, counters, strict=True)
-                    ]
-                )
-                with cursor.copy(COPY) as copy:  # psycopg's own, which Django's cursor passes on
-                    copy.write(rows)
+        # a caller's transaction may go on after a refusal
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            return prepared.fetch_one(_RECORD_MANY if kind.is_tracked else _COUNT, values) is not None
     except IntegrityError as error:
         leasing.forget()  # what this process holds of other blocks can't be trusted either
-        detail = "one of them" if counters[0] is None else f"one of {counters[0]} to {counters[-1]}"
+        detail = "one of them" if counters is None else f"one of {counters[0]} to {counters[-1]}"
         raise leasing.behind(kind, f"{detail} was issued already") from error
-    return True
+
+
+def _values(kind: KnownType, number: int, prefix: str | None, stored: Stored) -> dict[str, Any]:
+    return {
+        **kind.condition(),
+        "number": number,
+        "prefix": prefix or "",
+        "context": stored.context,
+        "state": IssuedID.State.ISSUED.value,
+        "owner": stored.owner,
+        "issuer": stored.issuer,
+        "parent": stored.parent,
+    }
 
 
 NULL: Final = "\\N"
