@@ -461,9 +461,11 @@ def _check_word(code: str, pattern: re.Pattern[str], value: str, limit: int, sta
     if len(value) > limit:
         raise FormatError(code, f"The {code} has at most {limit} characters, not {len(value)}.", limit)
     if not pattern.fullmatch(value):
+        near = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")
+        hint = f' Perhaps "{near}"?' if pattern.fullmatch(near) else ""
         raise FormatError(
             code,
             f"The {code} {shown(value)} is not 1 to {limit} lower-case letters, digits "
-            f"and single inner hyphens{start}.",
+            f"and single inner hyphens{start}.{hint}",
             limit,
         )

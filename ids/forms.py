@@ -109,7 +109,7 @@ class IDTypeForm(forms.ModelForm):  # type: ignore[type-arg]
             )
         if not self.errors:
             self.legacy = self._legacy_of_former(stored)
-        if self.errors:
+        if self.errors.keys() - {"change_reason"}:  # what an edit breaks doesn't hang on the reason for it
             return cleaned
         changed = {name: cleaned[name] for name in IDTypeForm.Meta.fields if name in cleaned}
         if any(changed[name] != getattr(stored, name) for name in changed):

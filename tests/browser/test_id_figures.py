@@ -61,3 +61,12 @@ def test_a_poll_leaves_the_keyboard_and_the_chosen_step_where_they_are(page: Pag
     expect(page.get_by_role("heading", name="Use per hour")).to_be_visible()
     page.get_by_text("The chart's numbers as a table").click()
     expect(page.locator("details.numbers tbody tr")).to_have_count(1)
+
+
+def test_a_narrow_window_begins_with_what_is_new(page: Page) -> None:
+    issue(2)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/ids/run/")
+    chart, drawing = page.locator("#use-chart").bounding_box(), page.locator("#use-chart svg").bounding_box()
+    assert chart is not None and drawing is not None and drawing["width"] > chart["width"]
+    assert abs(drawing["x"] + drawing["width"] - chart["x"] - chart["width"]) < 2

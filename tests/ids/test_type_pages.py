@@ -99,7 +99,8 @@ def test_a_type_that_is_added_can_be_issued_and_exported_at_once(client: Client,
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [
-        ({"value": "web_hook"}, "value", "lower-case letters"),
+        ({"value": "Web_Hook"}, "value", "Perhaps &quot;web-hook&quot;?"),
+        ({"value": "9_lives"}, "value", "that start with a letter."),
         ({"value": "explore"}, "value", "the address of another page"),
         ({"value": "legacy"}, "value", "the address of another page"),
         ({"value": "run"}, "value", "already"),
@@ -164,6 +165,13 @@ def test_retiring_says_which_calls_and_code_break_and_waits_for_a_yes(
 
 def test_a_type_that_nobody_uses_is_retired_at_once(editor: Client, run: IDType) -> None:
     assert editor.post(EDIT, posted(status="retired")).status_code == 302
+
+
+def test_what_an_edit_breaks_is_said_beside_a_reason_that_lacks(editor: Client, busy_run: IDType) -> None:
+    page = editor.post(EDIT, posted(status="retired", change_reason=""))
+    assert breaks(page) and set(page.context["form"].errors) == {"change_reason", "confirmed"}
+    busy_run.refresh_from_db()
+    assert busy_run.status == "active"
 
 
 def test_a_new_value_says_which_code_and_legacy_formats_follow(
