@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, StrEnum
 from typing import Any, NamedTuple, Protocol
 
-from ids import client, conversion, lookups, minting
+from ids import client, conversion, lookups, minting, validation
 from ids.models import IDType as TypeRow
 
 
@@ -94,7 +94,7 @@ class ServiceBackend:
         minting.register(text, type_value, context, owner=owner)
 
     def validate(self, text: str, type_value: str | None) -> tuple[bool, bool, bool]:
-        found = lookups.validate(text, type_value)
+        found = validation.validate(text, type_value)
         return found.is_format.holds, found.is_type.holds, found.is_issued.holds
 
     def record(self, text: str) -> dict[str, Any] | None:

@@ -21,20 +21,52 @@ def to_uuid(text: str) -> uuid.UUID:
     An ID that is a UUID, or a TypeID, which holds one, is that. Raises NotIssued for an ID that the registry lacks.
     """
     try:
+        return to_uuids([text])[0]
+    except MintingError as error:
+        raise error.alone() from None
+
+
+def to_uuids(texts: Sequence[str]) -> list[uuid.UUID]:
+    """The same of many, at most 10,000, in their order: all, or none. The error names the row."""
+    leasing.check_count(len(texts), records.LARGEST_BATCH, "number of IDs")
+    numbers: dict[str, uuid.UUID] = {}
+    places: dict[str, int] = {}
+    for place, text in enumerate(texts):
+        number = _number(text)
+        if number is not None:
+            numbers[text] = number
+        elif isinstance(text, str):
+            places.setdefault(text, place)
+        else:
+            raise NotIssued(f"The registry has no ID {formats.shown(text)}.").at(place)
+    if places:
+        numbers.update(_numbers_of([text for text in places if lookups.may_be_known(text)]))
+        missing = [text for text in places if text not in numbers]
+        try:
+            lookups.check_recorded(missing)
+        except NotIssued as error:
+            raise error.alone().at(places[missing[error.row or 0]]) from None
+        if missing:
+            missing.sort()  # so that two calls wait for one another and never in a circle
+            with connection.cursor() as cursor:
+                cursor.execute(_ADD_MANY, [[uuid.uuid4() for _ in missing], missing])
+            numbers.update(_numbers_of(missing))  # somebody else may have been faster with one
+    return [numbers[text] for text in texts]
+
+
+def _number(text: str) -> uuid.UUID | None:
+    """The UUID that an ID holds by itself, if it does."""
+    try:
         parts = formats.parse(text)
     except formats.FormatError:
-        parts = None
-    if isinstance(parts, formats.TypeId | formats.Uuid7Id | formats.Uuid4Id):
-        return parts.uuid
+        return None
     if isinstance(parts, formats.UlidId):
         return uuid.UUID(int=parts.number)
-    known = UUIDAlias.objects.filter(identifier=text).first() if isinstance(text, str) else None
-    if known is not None:
-        return known.uuid
-    lookups.look_up(text)
-    with connection.cursor() as cursor:
-        cursor.execute(_ADD, [uuid.uuid4(), text])
-    return UUIDAlias.objects.get(identifier=text).uuid
+    return parts.uuid if isinstance(parts, formats.TypeId | formats.Uuid7Id | formats.Uuid4Id) else None
+
+
+def _numbers_of(texts: Sequence[str]) -> dict[str, uuid.UUID]:
+    return dict(UUIDAlias.objects.filter(identifier__in=texts).values_list("identifier", "uuid"))
 
 
 def from_uuid(value: str | uuid.UUID, type_value: str, *, owner: str = "", issuer: str = "") -> str:
@@ -109,9 +141,6 @@ def _uuid(value: str | uuid.UUID) -> uuid.UUID:
         raise InvalidID(f"{formats.shown(value)} is no UUID.") from error
 
 
-_ADD = """
-INSERT INTO ids_uuidalias (uuid, identifier, made_at) VALUES (%s, %s, statement_timestamp()) ON CONFLICT DO NOTHING
-"""
 _ADD_MANY = """
 INSERT INTO ids_uuidalias (uuid, identifier, made_at)
 SELECT number, text, statement_timestamp() FROM unnest(%s::uuid[], %s::text[]) AS new (number, text)

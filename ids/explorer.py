@@ -13,7 +13,7 @@ from typing import Final
 from django.db import connection
 from django.db.models import QuerySet
 
-from ids import diagnosis, formats, leasing, lookups, patterns
+from ids import diagnosis, formats, leasing, lookups, patterns, validation
 from ids.models import IDType, IssuedID, LegacyFormat
 
 MOST_TEXTS: Final = 1_000
@@ -93,7 +93,7 @@ def read_one(text: str) -> Reading:
 class Explanation:
     """A text in words, for a program: three answers about it, and its reading with the first IDs inside of it."""
 
-    validation: lookups.Validation
+    validation: validation.Validation
     reading: Reading
 
     @property
@@ -122,7 +122,7 @@ def explain(text: str) -> Explanation:
 def explain_many(texts: Sequence[str]) -> list[Explanation]:
     """The same of many, at most 100, in a bounded number of queries."""
     leasing.check_count(len(texts), lookups.MOST_EXPLAINED, "number of IDs")
-    validations = lookups.validate_many(texts)
+    validations = validation.validate_many(texts)
     readings = read_all([text if isinstance(text, str) else "" for text in texts])
     children = _children([reading.issued.pk for reading in readings if reading.issued is not None])
     return [
@@ -182,7 +182,7 @@ def _with_leased(readings: Sequence[Reading]) -> list[Reading]:
         and reading.issued is None
         and reading.id_type is not None
     }
-    out_of_leases = lookups.leased(asked, {kind.value: kind.pk for kind in asked.values()})
+    out_of_leases = validation.leased(asked, {kind.value: kind.pk for kind in asked.values()})
     words = "It is out of a block of counters that a client leased; the client has not reported its use yet."
     return [
         replace(reading, verdict="leased", reason=words)

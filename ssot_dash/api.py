@@ -27,8 +27,7 @@ from audits.fetching import LocationError
 from audits.ingesting import ReceiveError
 from audits.models import Repository
 from audits.reports import NoReportError
-from ids.api import leases_router
-from ids.api import router as ids_router
+from ids.api import routers as ids_routers
 from ids.minting import MintingError
 from ssot_dash import __version__, tokens
 from ssot_dash.bodies import BodyError, StrictParser
@@ -112,8 +111,9 @@ def _guarded(router: Router) -> Router:
     return router
 
 
-api.add_router("/ids", _guarded(ids_router))
-api.add_router("/leases", _guarded(leases_router))
+for prefix, routers in ids_routers.items():
+    for router in routers:
+        api.add_router(prefix, _guarded(router))
 api.add_router("", _guarded(audits_router))
 
 

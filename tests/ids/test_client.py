@@ -14,7 +14,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections
 
-from ids import formats, lookups
+from ids import formats, lookups, validation
 from ids.client import Block, Client, ClientError, HttpSource, Refused, Report, Unavailable, random_parts
 from ids.models import IDType, IssuedID
 from ssot_dash import tokens
@@ -139,7 +139,7 @@ def test_a_client_of_a_site_leases_and_reports(secret: str, live_server: Any) ->
     thread = client.generate("thread", owner="user-7")
     client.flush()
     run = client.generate("run", "eu", {"a": 1}, owner="user-7", parent=thread)
-    before = lookups.validate(run.removeprefix("eu_"))
+    before = validation.validate(run.removeprefix("eu_"))
     assert before.state == "leased"
     client.close()
     assert set(IssuedID.objects.values_list("id", flat=True)) == {*texts, thread, run}

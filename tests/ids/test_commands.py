@@ -95,6 +95,30 @@ def test_keys_go_in_parts_too_and_those_that_a_request_holds_stay(monkeypatch: p
     assert not IdempotencyKey.objects.exists()
 
 
+def test_many_ids_have_uuids_in_a_bounded_number_of_queries() -> None:
+    IDType.objects.filter(value="trace").update(format="uuid7")
+    runs, trace = minting.generate_many("run", 300), minting.generate("trace")
+    first = conversion.to_uuid(runs[7])
+    texts = [*runs, trace, runs[0]]
+    with CaptureQueriesContext(connection) as queries:
+        numbers = conversion.to_uuids(texts)
+    assert len(queries) <= 4
+    assert numbers[7] == first and numbers[0] == numbers[-1] and str(numbers[300]) == trace
+    assert len(set(numbers)) == 301 and conversion.to_uuids(texts) == numbers
+    assert conversion.from_uuids(numbers[:300], "run") == runs
+
+
+def test_of_many_ids_the_first_that_the_registry_lacks_is_named_and_nothing_kept() -> None:
+    runs = minting.generate_many("run", 3)
+    for wrong in ("run_900_00c0ffee", "nope", "a\0b", "x" * 1000):
+        with pytest.raises(minting.NotIssued) as refused:
+            conversion.to_uuids([*runs, wrong, "run_901_00c0ffee"])
+        assert refused.value.row == 3 and refused.value.message.startswith("Row 3: The registry")
+    with pytest.raises(minting.InvalidCount):
+        conversion.to_uuids(["run_1_00c0ffee"] * 10_001)
+    assert not UUIDAlias.objects.exists()
+
+
 def test_a_uuid_and_its_id_are_a_pair() -> None:
     number = uuid.uuid4()
     text = conversion.from_uuid(number, "run", owner="ada")

@@ -10,7 +10,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ids import client, diagnosis, formats, known, leasing, lookups
+from ids import client, diagnosis, formats, known, leasing, validation
 from ids.explorer import MOST_TEXTS, VERDICTS, Reading, read_all, read_one
 from ids.models import IDType, IssuedID, LegacyFormat, LegacyHits
 
@@ -82,7 +82,7 @@ def test_each_text_gets_a_verdict_and_the_reason(
 
 def test_a_former_format_that_is_kept_is_legacy_and_any_other_isnt_of_the_type(some_ids: None) -> None:
     text = "web-hook_7_00c0ffee"
-    before = lookups.validate(text)
+    before = validation.validate(text)
     assert before.is_format.holds and not before.is_type.holds
     assert "are written as TypeID" in before.is_type.says
     LegacyFormat.objects.create(
@@ -93,17 +93,17 @@ def test_a_former_format_that_is_kept_is_legacy_and_any_other_isnt_of_the_type(s
         sunset=datetime.now(UTC).date(),
     )
     assert read(text).verdict == "legacy"
-    after = lookups.validate(text)
+    after = validation.validate(text)
     assert (after.is_type.holds, after.format, after.type) == (True, "legacy", "web-hook")
     assert LegacyHits.objects.get().accepted == 1
     LegacyFormat.objects.filter(name="Structured hooks").update(sunset="2020-01-01")
-    assert not lookups.validate(text).is_format.holds
+    assert not validation.validate(text).is_format.holds
     assert read(text).verdict == "legacy-over"
 
 
 def test_what_has_a_record_stays_valid_in_a_former_format(some_ids: None) -> None:
     IDType.objects.filter(value="run").update(format="typeid")
-    assert lookups.validate("user_run_1_00c0ffee", "run").is_type.holds
+    assert validation.validate("user_run_1_00c0ffee", "run").is_type.holds
     assert read("user_run_1_00c0ffee").verdict == "active"
 
 

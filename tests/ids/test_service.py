@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from ids import client, explorer, formats, leasing, lookups, minting
+from ids import client, explorer, formats, leasing, lookups, minting, validation
 from ids.minting import Registration, generate, generate_many, register, register_many, release, release_many
 from ids.models import IDCounter, IDType, IssuedID, LegacyFormat, LegacyHits
 
@@ -178,7 +178,7 @@ def test_what_is_no_id_of_a_type_is_not_registered(
 def test_a_bare_id_is_registered_with_its_type() -> None:
     text = str(uuid.uuid4())
     assert register(text, "trace") == "trace"
-    assert lookups.validate(text).is_type.holds
+    assert validation.validate(text).is_type.holds
 
 
 def test_a_batch_with_one_bad_row_registers_nothing_and_names_the_row() -> None:
@@ -215,7 +215,7 @@ def test_a_released_id_is_a_tombstone() -> None:
     assert active_total() == 0
     refused(minting.AlreadyReleased, release, text)
     refused(minting.NotIssued, release, "run_9_00c0ffee")
-    assert not lookups.check_issued(text).holds and lookups.check_format(text).holds
+    assert not validation.check_issued(text).holds and validation.check_format(text).holds
 
 
 def test_an_owner_is_compared_whole() -> None:
@@ -248,23 +248,23 @@ def test_releasing_a_batch_is_all_or_nothing() -> None:
 
 def test_the_three_questions_have_three_answers() -> None:
     issued, foreign = generate("run", "user"), "user_run_900_00c0ffee"
-    known = lookups.validate(issued)
+    known = validation.validate(issued)
     assert (known.is_format.holds, known.is_type.holds, known.is_issued.holds) == (True, True, True)
     assert known.type == "run" and known.state == "issued"
-    other = lookups.validate(foreign)
+    other = validation.validate(foreign)
     assert (other.is_format.holds, other.is_type.holds, other.is_issued.holds) == (True, True, False)
-    wrong = lookups.validate(issued, "user")
+    wrong = validation.validate(issued, "user")
     assert (wrong.is_format.holds, wrong.is_type.holds, wrong.is_issued.holds) == (True, False, True)
     assert '"run", not of "user"' in wrong.is_type.says
-    assert not lookups.check_issued(issued, "user").holds and lookups.check_issued(issued, "run").holds
-    assert lookups.check_type(foreign, "run").holds
+    assert not validation.check_issued(issued, "user").holds and validation.check_issued(issued, "run").holds
+    assert validation.check_type(foreign, "run").holds
     with pytest.raises(minting.UnknownType):
-        lookups.validate(issued, "runn")
+        validation.validate(issued, "runn")
 
 
 @pytest.mark.parametrize("text", ["not-an-id", "drop-table-users", "", "x" * 500, "\x00", "\ud800", None, 7])
 def test_what_is_no_id_gets_three_times_no(text: Any) -> None:
-    found = lookups.validate(text)
+    found = validation.validate(text)
     assert not (found.is_format.holds or found.is_type.holds or found.is_issued.holds)
     assert explorer.explain(text).says
 
@@ -272,7 +272,7 @@ def test_what_is_no_id_gets_three_times_no(text: Any) -> None:
 def test_many_are_validated_in_a_bounded_number_of_queries(django_assert_max_num_queries: Any) -> None:
     texts = generate_many("run", 500)
     with django_assert_max_num_queries(3):
-        found = lookups.validate_many([*texts, "nope"])
+        found = validation.validate_many([*texts, "nope"])
     assert [row.is_issued.holds for row in found] == [True] * 500 + [False]
 
 
@@ -287,11 +287,11 @@ def test_legacy_ids_are_accepted_until_their_sunset_and_counted() -> None:
         sunset=today,
     )
     text = "run-0123456789ab"
-    assert lookups.validate(text).is_type.holds and register(text) == "run"
+    assert validation.validate(text).is_type.holds and register(text) == "run"
     assert "random" in [part.name for part in explorer.explain(text).reading.parts]
     assert LegacyHits.objects.get().accepted >= 2
     LegacyFormat.objects.filter(pk=old.pk).update(sunset=date(2020, 1, 1))
-    late = lookups.validate("run-ba9876543210")
+    late = validation.validate("run-ba9876543210")
     assert not late.is_format.holds and "2020-01-01" in late.is_format.says
     refused(minting.InvalidID, register, "run-ba9876543210")
     assert sum(LegacyHits.objects.values_list("refused", flat=True)) == 1
@@ -375,9 +375,9 @@ def test_a_lease_is_a_block_that_nobody_else_gets() -> None:
     assert (block.start, block.size, len(block.seed)) == (1, 100, 16)
     assert formats.parse(generate("run")).counter == 101  # type: ignore[union-attr]
     text = f"run_7_{block.randoms()[48:56]}"
-    found = lookups.validate(text)
+    found = validation.validate(text)
     assert found.state == "leased" and found.is_issued.holds
-    forged = lookups.validate("run_7_" + ("0" * 8 if not text.endswith("0" * 8) else "1" * 8))
+    forged = validation.validate("run_7_" + ("0" * 8 if not text.endswith("0" * 8) else "1" * 8))
     assert forged.state == "unknown" and not forged.is_issued.holds
 
 

@@ -1,0 +1,46 @@
+"""Counters leased to clients, which make IDs by themselves, and what they report of them."""
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from ids import client, known, leasing, minting
+from ids.api.answering import issuer, once
+from ids.api.shapes import WRITE, CountOut, Key, LeaseIn, LeaseOut, ReportsIn
+
+router = Router(tags=["leases"])
+
+
+@router.post("", response={201: LeaseOut}, openapi_extra=WRITE)
+def lease(request: HttpRequest, body: LeaseIn, idempotency_key: Key) -> HttpResponse:
+    """Lease a block of counters to hand out without asking again. Whatever isn't used is a gap."""
+
+    def work() -> LeaseOut:
+        kind = known.usable(known.refreshed(body.type))
+        block = leasing.lease(kind, body.size, issuer(request))
+        return LeaseOut(
+            lease=block.lease,
+            type=block.type,
+            start=block.start,
+            size=block.size,
+            seed=block.seed.hex(),
+            deprecated=block.deprecated,
+        )
+
+    return once(request, idempotency_key, body, work)
+
+
+@router.post("/report", response=CountOut, openapi_extra=WRITE)
+def report(request: HttpRequest, body: ReportsIn) -> CountOut:
+    """Say what was used of leases. Sent twice, it counts once; ``count`` is how many IDs were new."""
+    reports = [
+        client.Report(
+            entry.lease,
+            entry.used,
+            [
+                client.Detail(detail.counter, detail.prefix, detail.context, detail.owner, detail.parent)
+                for detail in entry.details
+            ],
+        )
+        for entry in body.reports
+    ]
+    return CountOut(count=minting.record_use(reports, issuer(request)))
