@@ -216,8 +216,8 @@ class Repair:
 def repair(ahead: int, *, everything: bool = False) -> list[Repair]:
     """Sets each counter that is behind ``ahead`` above the highest that is known, issued or leased to a client.
 
-    ``everything`` moves all counters on: after a restore, IDs that the backup never knew may be in use. Processes that
-    hold blocks from before a restore have to be started anew.
+    ``everything`` moves all counters on, those as well that have not begun: after a restore, IDs that the backup never
+    knew may be in use. Processes that hold blocks from before a restore have to be started anew.
     """
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(_REPAIR, {"ahead": ahead, "everything": everything})
@@ -225,24 +225,30 @@ def repair(ahead: int, *, everything: bool = False) -> list[Repair]:
 
 
 _HIGHEST = """
-SELECT kind.id, kind.value, held.next_counter, greatest(
+SELECT kind.id, kind.value, kind.format, held.type_id IS NOT NULL AS is_held,
+       coalesce(held.next_counter, 1) AS next_counter, greatest(
            (SELECT max(counter) FROM ids_issuedid WHERE type_id = kind.id),
            (SELECT start + size - 1 FROM ids_idlease WHERE type_id = kind.id ORDER BY start DESC LIMIT 1)
        ) AS highest
-  FROM ids_idtype AS kind JOIN ids_idcounter AS held ON held.type_id = kind.id
+  FROM ids_idtype AS kind LEFT JOIN ids_idcounter AS held ON held.type_id = kind.id
 """
 
 _BEHIND = f"""
 SELECT value, next_counter, highest FROM ({_HIGHEST}) AS known WHERE highest >= next_counter ORDER BY value
 """  # noqa: S608 - texts of this file
 
+# A type without a counter may have issued its first IDs after the backup: it gets one.
 _REPAIR = f"""
-WITH known AS ({_HIGHEST})
-UPDATE ids_idcounter AS held
-   SET next_counter = greatest(coalesce(known.highest, 0) + 1, held.next_counter) + %(ahead)s
-  FROM known
- WHERE known.id = held.type_id AND (%(everything)s OR known.highest >= held.next_counter)
-RETURNING known.value, known.next_counter, held.next_counter
+WITH known AS ({_HIGHEST}), moved AS (
+    INSERT INTO ids_idcounter AS held (type_id, next_counter, issued, released, leased_at)
+    SELECT id, greatest(coalesce(highest, 0) + 1, next_counter) + %(ahead)s, 0, 0, statement_timestamp()
+      FROM known
+     WHERE highest >= next_counter OR (%(everything)s AND (is_held OR format = '{formats.STRUCTURED}'))
+    ON CONFLICT (type_id) DO UPDATE SET next_counter = greatest(excluded.next_counter, held.next_counter)
+    RETURNING type_id, next_counter
+)
+SELECT known.value, known.next_counter, moved.next_counter
+  FROM moved JOIN known ON known.id = moved.type_id ORDER BY known.value
 """  # noqa: S608 - texts of this file
 
 

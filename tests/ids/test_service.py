@@ -456,7 +456,24 @@ def test_a_repair_starts_above_what_clients_leased() -> None:
     IDCounter.objects.update(next_counter=1)
     assert minting.health().behind[0].highest == block.start + block.size - 1
     assert minting.repair(0)[0].after == 1_001
-    assert minting.repair(10, everything=True)[0].after == 1_011
+    assert {row.type: row.after for row in minting.repair(10, everything=True)}["run"] == 1_011
+
+
+def test_a_type_that_began_after_the_backup_does_not_begin_again() -> None:
+    moved = {row.type: (row.before, row.after) for row in minting.repair(1_000, everything=True)}
+    assert moved["run"] == (1, 1_001)
+    assert formats.parse(generate("run")).counter == 1_001  # type: ignore[union-attr]
+
+
+def test_issued_ids_whose_counter_is_lost_are_said_and_repaired() -> None:
+    generate_many("run", 50)
+    IDCounter.objects.all().delete()
+    minting.forget_leases()
+    refused(minting.CounterBehind, generate, "run")
+    assert "1 next, and 50 was issued" in minting.health().problems[0]
+    (done,) = minting.repair(0)
+    assert (done.type, done.before, done.after) == ("run", 1, 51)
+    assert formats.parse(generate("run")).counter == 51  # type: ignore[union-attr]
 
 
 def test_batches_share_leases_and_no_counter_comes_twice() -> None:
