@@ -59,7 +59,6 @@ class _LiveModules(Modules):
 
     def __init__(self, facts: dict[str, Facts], policy: Policy) -> None:
         self.paths: set[str] = set()
-        self._paths = self.paths
         self.texts: dict[str, str] = {}
         self._facts = facts
         self._policy = policy

@@ -44,7 +44,7 @@ class Modules:
     def __init__(self, tree: Tree, policy: Policy) -> None:
         self._facts = tree.facts
         self._policy = policy
-        self._paths: Collection[str] = tree.paths
+        self.paths: Collection[str] = tree.paths
         self._builds = Builds(tree.paths, tree.texts, (n for f in tree.facts.values() for n in f.built))
         self._packages: set[str] = set()
         self._with_python: set[str] = set()
@@ -74,7 +74,7 @@ class Modules:
         self.answers.register("installed", self._is_installed)
 
     def _read_folders(self) -> None:
-        for path in self._paths:
+        for path in self.paths:
             folder = path[: path.rfind("/") + 1]
             if path.endswith(("/__init__.py", "/__init__.pyi")):
                 self._packages.add(folder)
@@ -119,7 +119,7 @@ class Modules:
         if self.answers.trace is not None:
             self.answers.trace.add(f"?{stem}")
         for path in (f"{stem}/__init__.py", f"{stem}.py"):
-            if path in self._paths:
+            if path in self.paths:
                 return path
         if f"{stem}/" in self._with_python and f"{stem}/" not in self._packages:
             return f"{stem}/"
@@ -293,7 +293,7 @@ class Modules:
             folder = parent(folder)
         if not item.module:
             own = f"{folder}__init__.py"
-            return ModuleTarget(own if own in self._paths else folder)
+            return ModuleTarget(own if own in self.paths else folder)
         stem = folder + item.module.replace(".", "/")
         found = self.at(stem)
         if found is not None:
@@ -306,7 +306,7 @@ class Modules:
         return self._relative_absent(folder, item.module)
 
     def _relative_absent(self, folder: str, dotted: str) -> Target:
-        module = f"{folder}__init__.py" if f"{folder}__init__.py" in self._paths else folder
+        module = f"{folder}__init__.py" if f"{folder}__init__.py" in self.paths else folder
         for part in dotted.split("."):
             inner = self.submodule(module, part)
             if inner is None:

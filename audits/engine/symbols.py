@@ -7,7 +7,9 @@ and ``from uuid import uuid4 as new_id`` makes ``new_id`` a name of ``uuid.uuid4
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from audits.engine import carriers
 from audits.engine.codebase import Codebase
 from audits.engine.facts import ALIAS, CLASS, FROM, IMPORT, IMPORT_TOP, OPAQUE, STAR, Expr, Import, Reference
 from audits.engine.targets import ClassTarget, External, Missing, ModuleTarget, Target
@@ -46,8 +48,16 @@ class Symbols:
         self._aliases: set[tuple[str, int]] = set()
         codebase.answers.register("symbol", self._defines)
 
+    @cached_property
+    def _users(self) -> frozenset[str] | None:
+        """The files that are worth a look; None for all."""
+        return carriers.users(self._codebase.facts, self._codebase.modules.paths, self._wanted)
+
     def uses(self, path: str) -> Iterator[Use]:
         """The uses in a file: imports first, then references, each in the order of the facts."""
+        # Where the tree changes, it would have to be found out anew each time.
+        if self._codebase.answers.trace is None and self._users is not None and path not in self._users:
+            return
         facts = self._codebase.facts[path]
         imported = [self.imported(path, item) for item in facts.imports]
         for item, names in zip(facts.imports, imported, strict=True):
