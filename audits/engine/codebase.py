@@ -1,7 +1,7 @@
 """Facts of one tree -> what a dotted name means in each of its modules."""
 
 import builtins
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -51,6 +51,7 @@ class Codebase:
         self.answers.register("lacks", self.lacks)
         self._open: set[tuple[str, str, object]] = set()
         self._cycles = 0
+        self._imports: tuple[str, Sequence[Target]] | None = None
         # While patches are read, names are looked up as if there were none.
         self._reads_patches = False
 
@@ -119,6 +120,13 @@ class Codebase:
     def imported_module(self, path: str, item: Import) -> Target:
         """The module that an import statement names: a module, something external, unknown or missing."""
         return self.modules.imported(path, item)
+
+    def imported_modules(self, path: str) -> Sequence[Target]:
+        """The modules that all import statements of a file name, in the order of its facts. The last answer is
+        remembered, as one rule after the other asks about the same file."""
+        if self._imports is None or self._imports[0] != path:
+            self._imports = (path, self.modules.all_imported(path))
+        return self._imports[1]
 
     def imported_name(self, path: str, item: Import, module: Target) -> Targets:
         """What ``from module import name`` brings."""

@@ -11,13 +11,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-import xxhash
-
 from audits.engine.answers import Key
 from audits.engine.builds import BUILD_FILES, Builds
 from audits.engine.codebase import Codebase
-from audits.engine.facts import Class, Facts
+from audits.engine.facts import Class, Facts, Import
 from audits.engine.findings import Finding, numbered
 from audits.engine.modules import IMPORTABLE, Modules, parent, reach_of_installed
 from audits.engine.policy import Policy
@@ -27,8 +24,6 @@ from audits.engine.rules import Rule
 from audits.engine.targets import ClassTarget, ModuleTarget, Target
 
 _ROOT_FILES = PROJECT_FILES | {"conftest.py", "manage.py", "setup.py"}
-
-_encoder = msgspec.msgpack.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +210,7 @@ class _LiveFacts(Codebase):
     def forget(self) -> None:
         """Forgets what isn't kept up to date: the tree is another one."""
         self.answers.forget()
+        self._imports = None
         self.__dict__.pop("_paths_by_name", None)
 
     def set_patches(
@@ -245,7 +241,6 @@ class LiveAudit:
         self._facts: dict[str, Facts] = {}
         self._codebase = _LiveFacts(self._facts, policy, registry)
         self._answers = self._codebase.answers
-        self._interfaces: dict[str, bytes] = {}
         self._confirms: dict[str, frozenset[str]] = {}
         self._confirmed: Counter[str] = Counter()
         self._patches: dict[str, tuple[Patch, ...]] = {}
@@ -283,15 +278,12 @@ class LiveAudit:
         """The paths of files in which others can see a change."""
         changed: set[str] = set()
         for path, facts in change.facts.items():
-            interface = b"" if facts is None else _interface(facts)
-            if interface != self._interfaces.get(path, b""):
+            if not _look_alike(self._facts.get(path), facts):
                 changed.add(path)
             if facts is None:
                 self._facts.pop(path, None)
-                self._interfaces.pop(path, None)
             else:
                 self._facts[path] = facts
-                self._interfaces[path] = interface
         return changed
 
     def _confirm(self, paths: set[str]) -> set[str]:
@@ -372,31 +364,39 @@ def _paths(ends: Iterable[Key], kind: str) -> set[str]:
     return {end[1] for end in ends if end[0] == kind}
 
 
-def _interface(facts: Facts) -> bytes:
-    """A digest of what other modules can see of a file: its names and what they are bound to, not where they stand."""
-    visible = (
-        facts.error is None,
-        facts.bindings,
-        [(item.level, item.module, item.name) for item in facts.imports],
-        [_seen_class(c) for c in facts.classes],
-        sorted(facts.names.items()),
-        facts.stars,
-        facts.public,
-        facts.dynamic,
-        facts.installed,
-        facts.built,
-    )
-    return xxhash.xxh3_128_digest(_encoder.encode(visible))
-
-
-def _seen_class(cls: Class) -> tuple[object, ...]:
+def _look_alike(one: Facts | None, other: Facts | None) -> bool:
+    """Whether other modules see the same of two versions of a file: its names and what they are bound to, not where
+    they stand."""
+    if one is None or other is None:
+        return one is other
     return (
-        cls.qualname,
-        cls.bases,
-        cls.metaclass,
-        cls.decorators,
-        sorted(cls.names.items()),
-        cls.values,
-        cls.ignored,
-        cls.dynamic,
+        (one.error is None) == (other.error is None)
+        and one.names == other.names
+        and one.bindings == other.bindings
+        and one.stars == other.stars
+        and one.public == other.public
+        and one.dynamic == other.dynamic
+        and one.installed == other.installed
+        and one.built == other.built
+        and len(one.imports) == len(other.imports)
+        and all(map(_same_import, one.imports, other.imports))
+        and len(one.classes) == len(other.classes)
+        and all(map(_same_class, one.classes, other.classes))
+    )
+
+
+def _same_import(one: Import, other: Import) -> bool:
+    return one.module == other.module and one.name == other.name and one.level == other.level
+
+
+def _same_class(one: Class, other: Class) -> bool:
+    return (
+        one.qualname == other.qualname
+        and one.bases == other.bases
+        and one.metaclass == other.metaclass
+        and one.decorators == other.decorators
+        and one.names == other.names
+        and one.values == other.values
+        and one.ignored == other.ignored
+        and one.dynamic == other.dynamic
     )

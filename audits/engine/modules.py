@@ -201,6 +201,26 @@ class Modules:
             return target
         return self._importer_decides(path, item)
 
+    def all_imported(self, path: str) -> list[Target]:
+        """What each of the import statements of a file names, as ``imported`` says it of one."""
+        search = self._searched(path)
+        result: list[Target] = []
+        asked: tuple[int, str] | None = None
+        for item in self._facts[path].imports:
+            # The names of one statement follow each other.
+            if asked == (item.level, item.module):
+                result.append(result[-1])
+                continue
+            asked = (item.level, item.module)
+            if item.level:
+                result.append(self._relative(path, item))
+                continue
+            top, target = self._absolute(search, item.module)
+            if target is None or _is_itself(top, path):
+                target, asked = self._importer_decides(path, item), None  # by the name that is imported, too
+            result.append(target)
+        return result
+
     def _absolute(self, search: int, dotted: str) -> tuple[str, Target | None]:
         """What an absolute import brings to all files with the same roots, and the place of the topmost package in it.
 

@@ -17,6 +17,8 @@ MAX_GLOB_CHARACTERS = 500
 MAX_PATTERN_CHARACTERS = 200
 MAX_PATTERN_REPEATS = 3
 MAX_WAIVER_CHARACTERS = 500
+# Of so many paths a policy remembers the zones.
+_MAX_ZONES = 100_000
 
 # The rules that a waiver can name; none when it names a fingerprint.
 RuleName = Literal[
@@ -211,6 +213,19 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
 
     def zone(self, path: str) -> Zone:
         """The zone of a path with forward slashes."""
+        found = self._zones.get(path)
+        if found is None:
+            if len(self._zones) >= _MAX_ZONES:
+                self._zones.clear()
+            found = self._zones[path] = self._zone(path)
+        return found
+
+    @cached_property
+    def _zones(self) -> dict[str, Zone]:
+        """The zones of paths that were asked for: a history asks for the same ones at each commit."""
+        return {}
+
+    def _zone(self, path: str) -> Zone:
         for zone, globs in (
             (Zone.ARCHIVE, self.zones.archive),
             (Zone.TEST, self.zones.test),

@@ -5,17 +5,18 @@ The codebase answers what a name *means* (a module, a class, something outside).
 and ``from uuid import uuid4 as new_id`` makes ``new_id`` a name of ``uuid.uuid4``.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from audits.engine import carriers
+from audits.engine.carriers import Carriers, carriers
 from audits.engine.codebase import Codebase
 from audits.engine.facts import ALIAS, CLASS, FROM, IMPORT, IMPORT_TOP, OPAQUE, STAR, Expr, Import, Reference
 from audits.engine.targets import ClassTarget, External, Missing, ModuleTarget, Target
 
 Names = frozenset[str]
 NONE: Names = frozenset()
+_NO_NAMES: Mapping[int, Names] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +50,29 @@ class Symbols:
         codebase.answers.register("symbol", self._defines)
 
     @cached_property
-    def _users(self) -> frozenset[str] | None:
-        """The files that are worth a look; None for all."""
-        return carriers.users(self._codebase.facts, self._codebase.modules.paths, self._wanted)
+    def _carriers(self) -> Carriers | None:
+        """What is worth a look; None for everything."""
+        return carriers(self._codebase.facts, self._codebase.modules.paths, self._wanted)
 
     def uses(self, path: str) -> Iterator[Use]:
         """The uses in a file: imports first, then references, each in the order of the facts."""
-        # Where the tree changes, it would have to be found out anew each time.
-        if self._codebase.answers.trace is None and self._users is not None and path not in self._users:
+        # Where the tree changes, they would have to be found out anew each time.
+        known = self._carriers if self._codebase.answers.trace is None else None
+        if known is not None and path not in known.bindings:
             return
         facts = self._codebase.facts[path]
-        imported = [self.imported(path, item) for item in facts.imports]
-        for item, names in zip(facts.imports, imported, strict=True):
+        imported: dict[int, Names] = {}
+        for index, item in enumerate(facts.imports):
+            if known is not None and not known.leads(path, item):
+                continue
+            imported[index] = names = self.imported(path, item)
             symbol = self.match(names)
             if symbol is not None:
                 yield Use(symbol, certain=True, item=item)
         roots: dict[tuple[tuple[int, ...], str], list[tuple[Names, frozenset[Target]]]] = {}
         for reference in facts.references:
+            if known is not None and not known.lead(path, reference.expr):
+                continue
             key = (reference.expr.candidates, reference.expr.root)
             candidates = roots.get(key)
             if candidates is None:
@@ -152,10 +159,10 @@ class Symbols:
         return names
 
     def _candidates(
-        self, path: str, expr: Expr, imported: Sequence[Names] = ()
+        self, path: str, expr: Expr, imported: Mapping[int, Names] = _NO_NAMES
     ) -> list[tuple[Names, frozenset[Target]]]:
         """For each thing that the root of an expression can be: its names and targets. ``imported`` are the names of
-        the file's imports, where they are known already."""
+        the file's imports, by index, where they are known already."""
         if not expr.candidates:
             targets = self._codebase.root(path, expr)
             return [(self._of_targets(targets), targets)]
@@ -164,9 +171,10 @@ class Symbols:
         for candidate in expr.candidates:
             targets = self._codebase.root(path, Expr((candidate,), expr.root, ()))
             binding = facts.bindings[candidate] if candidate != OPAQUE else None
-            if imported and binding is not None and binding.kind in {IMPORT, FROM}:
-                names = imported[binding.index]
-            else:
+            names = None
+            if binding is not None and binding.kind in {IMPORT, FROM}:
+                names = imported.get(binding.index)
+            if names is None:
                 names = self._of_binding(path, expr.root, candidate)
             result.append((names | self._of_targets(targets), targets))
         return result

@@ -29,6 +29,8 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
     symbols = Symbols(codebase, entries)
 
     def check_file(path: str) -> Iterator[Finding]:
+        if not entries:
+            return
         zone = codebase.policy.zone(path)
         here = {
             symbol: entry

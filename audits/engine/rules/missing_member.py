@@ -8,14 +8,33 @@ Mend it by naming the member that was meant, by adding it to the enum, or by imp
 hint says which of these the tree suggests.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from audits.engine.codebase import Codebase
 from audits.engine.enums import EnumClass, Enums
-from audits.engine.facts import GUARD_ATTRIBUTE, GUARD_KEY, Reference
+from audits.engine.facts import (
+    FROM,
+    GUARD_ATTRIBUTE,
+    GUARD_KEY,
+    IMPORT,
+    IMPORT_TOP,
+    OPAQUE,
+    Expr,
+    Facts,
+    Reference,
+)
 from audits.engine.findings import Annotation, Finding, Place
 from audits.engine.rules.places import Spot, findings_at, nearest
-from audits.engine.targets import NOTHING, ClassTarget, Missing, ModuleTarget, Target, Targets, Unknown
+from audits.engine.targets import (
+    NOTHING,
+    ClassTarget,
+    External,
+    Missing,
+    ModuleTarget,
+    Target,
+    Targets,
+    Unknown,
+)
 
 NAME = "missing-member"
 
@@ -26,12 +45,17 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
 
     def check_file(path: str) -> Iterator[Finding]:
         roots: dict[tuple[tuple[int, ...], str], Targets] = {}
-        for reference in codebase.facts[path].references:
+        facts = codebase.facts[path]
+        modules = codebase.imported_modules(path)
+        for reference in facts.references:
             if reference.expr.attributes or reference.key is not None:
                 key = (reference.expr.candidates, reference.expr.root)
                 targets = roots.get(key)
                 if targets is None:
-                    targets = codebase.root(path, reference.expr)
+                    if _is_from_outside(facts, modules, reference.expr):
+                        targets = NOTHING
+                    else:
+                        targets = codebase.root(path, reference.expr)
                     roots[key] = targets = targets if _can_hold_enums(targets) else NOTHING
                 if targets:
                     yield from _check_reference(codebase, enums, path, reference, targets)
@@ -58,6 +82,14 @@ def _check_reference(
         missing = [o for o in _enums_of(enums, targets) if o.lacks_key(reference.key)]
         if missing:
             yield from _findings(codebase, enums, path, reference, reference.key, targets, missing, GUARD_KEY)
+
+
+def _is_from_outside(facts: Facts, modules: Sequence[Target], expr: Expr) -> bool:
+    """Whether the root of an expression was imported from outside the tree, so that there is no need to ask."""
+    if len(expr.candidates) != 1 or expr.candidates[0] == OPAQUE:
+        return False
+    binding = facts.bindings[expr.candidates[0]]
+    return binding.kind in {IMPORT, IMPORT_TOP, FROM} and isinstance(modules[binding.index], External)
 
 
 def _can_hold_enums(targets: Targets) -> bool:

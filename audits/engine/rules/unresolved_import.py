@@ -15,7 +15,7 @@ from audits.engine.codebase import Codebase
 from audits.engine.facts import CLASS, GUARD_IMPORT, OPAQUE, TYPE_CHECKING, Facts, Import
 from audits.engine.findings import Annotation, Finding, Place
 from audits.engine.rules.places import Spot, findings_at, nearest
-from audits.engine.targets import Missing, ModuleTarget
+from audits.engine.targets import External, Missing, ModuleTarget
 
 NAME = "unresolved-import"
 
@@ -26,8 +26,9 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
 
     def check_file(path: str) -> Iterator[Finding]:
         reported: set[tuple[tuple[int, int], int, str]] = set()
-        for item in codebase.facts[path].imports:
-            target = codebase.imported_module(path, item)
+        for item, target in zip(codebase.facts[path].imports, codebase.imported_modules(path), strict=True):
+            if isinstance(target, External):
+                continue
             place = (item.line, item.column)
             if isinstance(target, Missing):
                 # ``from absent import a, b`` is one wrong place, not two.
