@@ -346,11 +346,13 @@ def _git(repository: Repository) -> GitRepository | None:
 
 def _scan(repository: Repository, git: GitRepository | None, head: str) -> None:
     state, _ = TrackerScan.objects.get_or_create(repository=repository)
-    if (state.head_sha, state.pattern) == (head, repository.tracker_pattern):
-        return
     row = TrackerScan.objects.filter(pk=state.pk)
-    attempts = state.attempts + 1 if state.tried_sha == head else 1
-    row.update(attempts=attempts, tried_sha=head, tried_at=Now())
+    with transaction.atomic():
+        free = tracking.free_scan(repository)
+        if free is None or (free.head_sha, free.pattern) == (head, repository.tracker_pattern):
+            return
+        attempts = free.attempts + 1 if free.tried_sha == head else 1
+        row.update(attempts=attempts, tried_sha=head, tried_at=Now())
     try:
         if git is None:
             raise GitError("not-a-repository", "this host can’t read the repository")

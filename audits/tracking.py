@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -10,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audits import recording, trackers
-from audits.engine.git import Commit, Entry, GitRepository
+from audits.engine.git import Changes, Commit, Entry, GitRepository
 from audits.engine.renames import SIMILARITY, similarity
 from audits.models import Claim, Repository, Tracker, TrackerScan, TrackerVersion
 from audits.trackers import Statement, TrackerError
@@ -33,18 +34,24 @@ def scan(
     """Take in all versions of a repository's trackers up to a commit. Answers how many are new.
 
     Only commits after those that were looked through already are read; all of them when the branch was rewritten or
-    the pattern is another one now. ``progress`` is told of commits done and in total. Raises ``GitError``.
+    the pattern is another one now. ``progress`` is told of commits done and in total. Nothing is done while somebody
+    else is at it. Raises ``GitError``.
     """
-    state, _ = TrackerScan.objects.select_for_update(of=("self",)).get_or_create(repository=repository)
+    TrackerScan.objects.get_or_create(repository=repository)
+    state = free_scan(repository)
+    if state is None:
+        return 0
     pattern = repository.tracker_pattern
     extends = bool(state.head_sha) and state.pattern == pattern and git.is_ancestor(state.head_sha, head)
     issues = {} if extends else _forget(repository)
     found = _Following(repository, git, pattern, _standing(repository))
     commits = git.log(head, [state.head_sha] if extends else []) if pattern else []
-    for number, commit in enumerate(commits):
-        if number % 200 == 0:
-            progress(number, len(commits))
-        found.take(commit)
+    steps = [(commit.parents[0] if commit.parents else "", commit.sha) for commit in commits]
+    with closing(git.all_changes(steps)) as listed:
+        for number, (commit, changes) in enumerate(zip(commits, listed, strict=True)):
+            if number % 200 == 0:
+                progress(number, len(commits))
+            found.take(commit, changes)
     for tracker in found.by_path.values():
         if not extends and tracker.path in issues:
             tracker.issue_id = issues[tracker.path]
@@ -52,6 +59,13 @@ def scan(
     state.head_sha, state.pattern, state.error, state.attempts = head, pattern, "", 0
     state.save()
     return found.versions
+
+
+def free_scan(repository: Repository) -> TrackerScan | None:
+    """How far a repository's trackers are taken in, locked until the transaction ends; None where another process has
+    locked it, which is not waited for: that may take minutes."""
+    rows = TrackerScan.objects.select_for_update(skip_locked=True, of=("self",))
+    return rows.filter(repository=repository).first()
 
 
 def _forget(repository: Repository) -> dict[str, int]:
@@ -77,9 +91,8 @@ class _Following:
     versions: int = 0
     _positions: dict[int, int] = field(default_factory=dict)
 
-    def take(self, commit: Commit) -> None:
-        first = commit.parents[0] if commit.parents else ""
-        changes = self.git.changes(first, commit.sha)
+    def take(self, commit: Commit, changes: Changes) -> None:
+        """``changes`` are those beside its first parent."""
         lost = {p: was for p, (was, now) in changes.items() if was and not now and self._is_followed(p)}
         new = {
             p: now

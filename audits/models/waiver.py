@@ -82,7 +82,12 @@ class Waiver(models.Model):
 
     @property
     def has_grown(self) -> bool:
-        return self.granted is not None and self.covered > self.granted
+        return self.growth > 0
+
+    @property
+    def growth(self) -> int:
+        """How many more open violations it covers than it was granted for."""
+        return 0 if self.granted is None else max(0, self.covered - self.granted)
 
     @property
     def is_policy(self) -> bool:

@@ -30,11 +30,6 @@ class WaiverRow:
     violation: Violation | None
     violations_url: str
 
-    @property
-    def growth(self) -> int:
-        """How many more it covers than it was granted for."""
-        return max(0, self.waiver.covered - (self.waiver.granted or 0)) if self.waiver.has_grown else 0
-
 
 @require_GET
 def waiver_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:

@@ -1,9 +1,11 @@
 """Issues: made, judged, kept up."""
 
+import threading
 from itertools import permutations
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection, transaction
 
 from audits import auditing, burndown, documents, ingesting, remediation, timeline, tracking, working
 from audits.models import Covers, Issue, Judgement, Repository, TestRun, Tracker, TrackerScan, Violation
@@ -65,6 +67,35 @@ def whole(repository: Repository, remedy: Remedy) -> Issue:
     remediation.keep_up(repository.pk)
     issue.refresh_from_db()
     return issue
+
+
+def test_nobody_waits_for_another_who_takes_the_trackers_in(repository: Repository) -> None:
+    """Two workers that look after the same repository would leave none for audits, for minutes."""
+    audit(repository, Covers.COMMIT)
+    state = TrackerScan.objects.create(repository=repository)
+    taken, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            TrackerScan.objects.select_for_update().get(pk=state.pk)
+            taken.set()
+            done.wait(60)
+        connection.close()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    try:
+        assert taken.wait(60)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '5s'")
+        remediation.keep_up(repository.pk)
+    finally:
+        done.set()
+        other.join()
+        connection.close()
+    assert not Tracker.objects.filter(repository=repository).exists()
+    remediation.keep_up(repository.pk)
+    assert Tracker.objects.filter(repository=repository).exists(), "the next one does it"
 
 
 def test_the_whole_story_is_judged_from_its_rows(repository: Repository, remedy: Remedy) -> None:

@@ -1,11 +1,12 @@
 """``manage.py load``: a filled site, in small, on which every page answers; and what it refuses to fill."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from audits import scoring
+from audits import scoring, tasks, working
 from audits.models import (
     Audit,
     Commit,
@@ -19,6 +20,7 @@ from audits.models import (
 )
 from ids.models import IDType, IssuedID
 from ssot_dash.load import pages
+from tests.samples import commit_tree, init_repository
 from tests.ssot_dash.routes import EMPTY, FOR_STRANGERS, OPEN, PAGES, PERSONAL
 from tests.ssot_dash.world import NOBODY
 
@@ -116,3 +118,21 @@ def test_a_crowd_is_served_and_what_it_got_is_told(
     said = capsys.readouterr().out
     assert "| upload | 1 |" in said and "| poll / |" in said and "0 errors" in said
     assert repository.test_runs.count() == 1
+
+
+def test_a_push_is_followed_until_the_page_shows_it(
+    live_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = init_repository(tmp_path / "source")
+    commit_tree(source, {"shop.py": "x = 1\n"}, "First", 1_700_000_000, [])
+    monkeypatch.setattr(tasks, "_send", working.run)  # here and now: whether workers run is asked elsewhere
+    call_command("load", "push", str(source), url=live_server.url, times=1, rev="main", seconds=120)
+    said = capsys.readouterr().out
+    assert "first audit, of everything" in said and "| the page shows it |" in said and "1 pushes" in said
+    assert not Repository.objects.exists(), "it leaves nothing behind"
+
+
+def test_a_repository_that_is_not_there_is_no_push(transactional_db: None, tmp_path: Path) -> None:
+    with pytest.raises(CommandError):
+        call_command("load", "push", str(tmp_path), url="http://127.0.0.1:9")
+    assert not Repository.objects.exists()

@@ -1,28 +1,40 @@
 """Measures the whole site under many rows and many people. For developers, on a scratch site of their own."""
 
 import os
+import tempfile
 import time
 from argparse import ArgumentParser
 from dataclasses import fields
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
+import pygit2
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.urls import reverse
 
 from audits import sample
-from ssot_dash.load import filling, measuring, pages
+from ssot_dash.load import filling, measuring, pages, pushes
 from ssot_dash.load.crowd import Crowd, Poll
 from ssot_dash.load.measuring import Figures
+from ssot_dash.load.pushes import Pushed
+
+_STATIONS = {
+    "answered": "the hook has answered",
+    "began": "the audit begins",
+    "ended": "the audit has ended",
+    "shown": "the page shows it",
+}
 
 
 class Command(BaseCommand):
     help = (
         "Measure the whole site, for developers, on a scratch site that `up` runs. `load fill`: a million violations "
         "and more into its database. `load pages`: how long every page and GET operation takes there, and its queries. "
-        "`load crowd`: uploads, polling browsers and audits at once."
+        "`load crowd`: uploads, polling browsers and audits at once. `load push PATH`: from a push to the page that "
+        "shows what it brought."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -59,9 +71,23 @@ class Command(BaseCommand):
             "--audited", default=sample.SLUG, metavar="SLUG", help="the repository that is audited"
         )
 
+        push_parser = kinds.add_parser("push", help="commits upon a repository, each until the page shows it")
+        push_parser.add_argument("path", type=Path, help="a git repository; it is only read")
+        push_parser.add_argument("--rev", default="HEAD", help="the commit to begin with (HEAD)")
+        push_parser.add_argument("--url", default=settings.SSOT_BASE_URL, help="of the web server")
+        push_parser.add_argument("--times", type=int, default=10, help="how many pushes (10)")
+        push_parser.add_argument(
+            "--seconds",
+            type=float,
+            default=600,
+            help="wait so long for one, the first audit among them (600)",
+        )
+
     def handle(self, **options: Any) -> None:
         if options["kind"] == "fill":
             self._fill(options)
+        elif options["kind"] == "push":
+            self._push(options)
         elif options["kind"] == "crowd":
             self._crowd(options)
         else:
@@ -145,6 +171,34 @@ class Command(BaseCommand):
         self._say(f"{_busy()} at the end")
         if outcome.errors:
             raise CommandError(f"{outcome.errors} answers were errors of the server.")
+
+    def _push(self, options: dict[str, Any]) -> None:
+        self._say(f"{_busy()} at the beginning")
+        found: list[Pushed] = []
+        with tempfile.TemporaryDirectory(dir=settings.DATA_DIR) as folder:
+            try:
+                with (
+                    pushes.borrowed(options["path"], options["rev"], Path(folder)) as repository,
+                    measuring.visitor(options["url"]) as visitor,
+                ):
+                    found.extend(
+                        pushes.push(visitor, repository, number, options["seconds"])
+                        for number in range(options["times"] + 1)
+                    )
+            except (pygit2.GitError, KeyError, OSError, pushes.NotShown) as error:
+                raise CommandError(str(error)) from error
+        first, *rest = found
+        self._say(f"first audit, of everything: shown after {first.shown:.1f} s")
+        self._say("| from the push until | p50 s | max |\n| --- | ---: | ---: |")
+        for name, words in _STATIONS.items():
+            ordered = sorted(getattr(each, name) for each in rest)
+            if ordered:
+                self._say(f"| {words} | {measuring.percentile(ordered, 0.5):.2f} | {ordered[-1]:.2f} |")
+        if rest:
+            phases = sorted(rest[-1].phases.items(), key=lambda item: item[1], reverse=True)
+            words = ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in phases[:8])
+            self._say(f"The last audit, in seconds: {words}.")
+        self._say(f"{len(rest)} pushes; {_busy()} at the end")
 
     def _fill(self, options: dict[str, Any]) -> None:
         sizes = filling.Sizes(**{field.name: options[field.name] for field in fields(filling.Sizes)})

@@ -149,6 +149,16 @@ def test_every_page_counts_waived_violations_apart(boss: Client, story: Story, v
     assert "expired on" in plain(boss, violation.get_absolute_url())
 
 
+def test_each_place_of_an_accepted_subject_tells_how_it_has_grown(boss: Client, violation: Violation) -> None:
+    boss.post(f"/violations/{violation.pk}/accept/", form(covers="subject"))
+    waiver = Waiver.objects.get()
+    words = f"It covered {waiver.granted} place{'' if waiver.granted == 1 else 's'} when it was granted"
+    page = plain(boss, violation.get_absolute_url())
+    assert f"{words}, {waiver.covered} now." in page and "+2" not in page
+    Waiver.objects.update(covered=waiver.covered + 2)
+    assert f"{words}, {waiver.covered + 2} now. +2" in plain(boss, violation.get_absolute_url())
+
+
 def test_the_page_of_waivers_shows_grant_and_now_the_day_and_who(
     boss: Client, story: Story, violation: Violation
 ) -> None:
