@@ -28,8 +28,8 @@ _FILE: Final = "pushed_by_load.py"
 _POLL_SECONDS: Final = 0.2
 
 
-class NotShown(Exception):
-    """A page that does not show in time what was pushed."""
+class PushFailed(Exception):
+    """No push could be made, or a page does not show in time what was pushed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,13 @@ class Pushed:
 @contextlib.contextmanager
 def borrowed(source: Path, rev: str, folder: Path) -> Iterator[Repository]:
     """A repository of the site that begins with a revision of another one, whose objects it borrows, for as long as
-    the block lasts.
-
-    Raises ``pygit2.GitError`` and ``KeyError`` where there is no such repository or no commit.
+    the block lasts. Raises ``PushFailed`` where there is no such repository or commit.
     """
-    theirs = pygit2.Repository(str(source))
-    head = theirs.revparse_single(rev).peel(pygit2.Commit).id
+    try:
+        theirs = pygit2.Repository(str(source))
+        head = theirs.revparse_single(rev).peel(pygit2.Commit).id
+    except (pygit2.GitError, KeyError) as error:
+        raise PushFailed(f"{source} at {rev} can't be read: {error}") from error
     ours = pygit2.init_repository(str(folder), bare=True)
     (folder / "objects" / "info" / "alternates").write_text(f"{Path(theirs.path).absolute() / 'objects'}\n")
     ours = pygit2.Repository(str(folder))
@@ -67,7 +68,7 @@ def borrowed(source: Path, rev: str, folder: Path) -> Iterator[Repository]:
 
 def push(visitor: Visitor, repository: Repository, number: int, seconds: float) -> Pushed:
     """Commits a file with another missing member, tells the site of it as a git server does, and asks for the list of
-    violations until it is there. Raises ``NotShown`` after some seconds."""
+    violations until it is there. Raises ``PushFailed`` after some seconds."""
     commit = _commit(repository, number)
     body = json.dumps({"ref": _BRANCH, "after": commit}).encode()
     signature = hmac.new(pushing.secret_of(repository).encode(), body, hashlib.sha256).hexdigest()
@@ -80,11 +81,11 @@ def push(visitor: Visitor, repository: Repository, number: int, seconds: float) 
     status, answer = _ask(visitor, "POST", reverse("audits:push-hook", args=[SLUG]), headers, body)
     answered = time.perf_counter() - sent
     if status != http.HTTPStatus.ACCEPTED:
-        raise NotShown(f"the hook answers {status}: {answer.decode(errors='replace')[:200]}")
+        raise PushFailed(f"the hook answers {status}: {answer.decode(errors='replace')[:200]}")
     page = f"{reverse('audits:violation-list', args=[SLUG])}?q={_member(number)}&view=places"
     while _member(number).encode() not in _shown(visitor, page):
         if time.perf_counter() - sent > seconds:
-            raise NotShown(f"{page} does not show it after {seconds:.0f} s; are there workers?")
+            raise PushFailed(f"{page} does not show it after {seconds:.0f} s; are there workers?")
         time.sleep(_POLL_SECONDS)
     shown = time.perf_counter() - sent
     audit = Audit.objects.filter(repository=repository, commit_sha=commit).latest("pk")

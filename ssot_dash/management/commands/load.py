@@ -9,7 +9,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import pygit2
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
@@ -185,7 +184,7 @@ class Command(BaseCommand):
                         pushes.push(visitor, repository, number, options["seconds"])
                         for number in range(options["times"] + 1)
                     )
-            except (pygit2.GitError, KeyError, OSError, pushes.NotShown) as error:
+            except (OSError, pushes.PushFailed) as error:
                 raise CommandError(str(error)) from error
         first, *rest = found
         self._say(f"first audit, of everything: shown after {first.shown:.1f} s")
