@@ -2,9 +2,11 @@
 
 import contextlib
 import http.client
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -22,7 +24,8 @@ NAME = "load-measurer"
 @dataclass(frozen=True, slots=True)
 class Figures:
     """What a page costs. ``seconds``: of each request over HTTP, sorted; ``cpu`` seconds of Python and ``database``
-    seconds in the one request in this process; ``slowest`` the query that took longest, and its seconds."""
+    seconds in the one request in this process, ``database_cpu`` those in which its queries kept a core busy (None where
+    the server is not on this machine); ``slowest`` the query that took longest, and its seconds."""
 
     page: Page
     status: int
@@ -31,6 +34,7 @@ class Figures:
     queries: int
     cpu: float
     database: float
+    database_cpu: float | None
     slowest: str
     slowest_seconds: float
 
@@ -74,13 +78,14 @@ class Visitor:
         asked = tuple(sorted(self.ask(page)[2] for _ in range(times if status == 200 else 0)))
         self._get(page)  # compiles its templates
         with CaptureQueriesContext(connection) as captured:
-            began = time.thread_time()
+            began, busy = time.thread_time(), _busy_backend()
             self._get(page)
-            cpu = time.thread_time() - began
+            cpu, busy_then = time.thread_time() - began, _busy_backend()
+        database_cpu = busy_then - busy if busy is not None and busy_then is not None else None
         spent = [(float(query["time"]), query["sql"]) for query in captured.captured_queries]
         seconds, sql = max(spent, default=(0.0, ""))
         total = sum(seconds for seconds, _ in spent)
-        return Figures(page, status, size, asked, len(spent), cpu, total, sql, seconds)
+        return Figures(page, status, size, asked, len(spent), cpu, total, database_cpu, sql, seconds)
 
     def _get(self, page: Page) -> None:
         """In this process."""
@@ -89,12 +94,30 @@ class Visitor:
         b"".join(client.get(page.path, headers=self.headers(page) if page.is_api else {}))
 
 
+def _busy_backend() -> float | None:
+    """For how many seconds the server's process of this connection has kept a core busy, to a hundredth."""
+    pid = getattr(connection.connection, "info", None) and connection.connection.info.backend_pid
+    try:
+        values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    if "postgres" not in Path(f"/proc/{pid}/cmdline").read_text(errors="replace"):
+        return None
+    return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
 def visitor(url: str) -> Iterator[Visitor]:
     """Somebody who may see everything, for as long as the block lasts."""
     User.objects.filter(username=NAME).delete()
     user = User.objects.create_superuser(NAME)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET max_parallel_workers_per_gather = 0"
+        )  # what helpers do is not in a backend's time
     try:
         yield Visitor(url, user)
     finally:
         user.delete()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET max_parallel_workers_per_gather")

@@ -113,9 +113,10 @@ class Command(BaseCommand):
                     found.append(figures)
         found.sort(key=lambda figures: figures.at(0.95), reverse=True)
         self._say(
-            "| page | p50 ms | p95 | max | queries | in them ms | Python CPU ms | slowest query ms | kB |"
+            "| page | p50 ms | p95 | max | queries | in them ms | Python CPU ms | database CPU ms | "
+            "slowest query ms | kB |"
         )
-        self._say("| --- " + "| ---: " * 8 + "|")
+        self._say("| --- " + "| ---: " * 9 + "|")
         for figures in found:
             self._say(_row(figures))
         self._say(f"\n{len(found)} addresses; {_busy()} at the end")
@@ -231,8 +232,9 @@ def _busy() -> str:
 def _row(figures: Figures) -> str:
     name = figures.page.name if figures.status == HTTPStatus.OK else f"{figures.page.name} ({figures.status})"
     times = [1000 * figures.at(share) for share in (0.5, 0.95, 1.0)]
-    rest = (figures.database, figures.cpu, figures.slowest_seconds)
+    rest = (figures.database, figures.cpu, figures.database_cpu, figures.slowest_seconds)
     return (
         f"| {name} | {' | '.join(f'{value:.0f}' for value in times)} | {figures.queries} | "
-        f"{' | '.join(f'{1000 * value:.0f}' for value in rest)} | {figures.size / 1000:.0f} |"
+        f"{' | '.join('–' if value is None else f'{1000 * value:.0f}' for value in rest)} | "
+        f"{figures.size / 1000:.0f} |"
     )
