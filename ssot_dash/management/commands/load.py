@@ -6,6 +6,7 @@ import time
 from argparse import ArgumentParser
 from dataclasses import fields
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ class Command(BaseCommand):
         self._say(f"{_busy()} at the beginning")
         found: list[Figures] = []
         without: list[str] = []
+        unanswered = ""
         with measuring.visitor(options["url"]) as visitor:
             for page in pages.pages(pages.Examples()):
                 if options["only"] not in page.name:
@@ -105,10 +107,10 @@ class Command(BaseCommand):
                     continue
                 try:
                     figures = visitor.measure(page, options["times"])
-                except OSError as error:
-                    raise CommandError(
-                        f"{options['url']} does not answer for {page.path}: {error}"
-                    ) from error
+                except (OSError, HTTPException) as error:
+                    # What was measured so far took minutes: it is told.
+                    unanswered = f"{options['url']} does not answer for {page.path}: {error}"
+                    break
                 if figures.status != HTTPStatus.METHOD_NOT_ALLOWED:
                     found.append(figures)
         found.sort(key=lambda figures: figures.at(0.95), reverse=True)
@@ -125,6 +127,8 @@ class Command(BaseCommand):
         for figures in found:
             if figures.slowest_seconds > options["sql"]:
                 self._say(f"\n{figures.page.name}: {figures.slowest_seconds:.2f} s\n{figures.slowest}")
+        if unanswered:
+            raise CommandError(unanswered)
         if bad := [figures for figures in found if figures.status >= HTTPStatus.INTERNAL_SERVER_ERROR]:
             raise CommandError(f"{bad[0].page.path} answers {bad[0].status}")
 
