@@ -349,7 +349,10 @@ def drip(head: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
-def test_of_a_gigabyte_that_a_receiver_answers_next_to_nothing_is_read() -> None:
+def test_of_a_gigabyte_that_a_receiver_answers_next_to_nothing_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbound, "SECONDS", 60)
     with answering(send_a_gigabyte) as host:
         outbound.post(f"http://{host}/", b"x", {}, frozenset({host}))
 
