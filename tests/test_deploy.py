@@ -44,7 +44,7 @@ def test_units_and_services_run_the_same_command(name: str) -> None:
     assert what_matters(in_unit) == what_matters(compose()["services"][name]["command"])
     if "--queues" in in_unit:
         queues = in_unit[in_unit.index("--queues") + 1].split(",")
-        assert set(queues) <= set(settings.CELERY_TASK_QUEUES)
+        assert {settings.SSOT_QUEUE_PREFIX + name for name in queues} <= set(settings.CELERY_TASK_QUEUES)
 
 
 @pytest.mark.parametrize("name", sorted(PROCESSES))
