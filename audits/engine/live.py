@@ -10,11 +10,12 @@ commit is that of a full audit; tests compare the two.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from audits.engine.answers import Key
 from audits.engine.builds import BUILD_FILES, Builds
 from audits.engine.codebase import Codebase
-from audits.engine.facts import Class, Facts, Import
+from audits.engine.facts import Facts
 from audits.engine.findings import Finding, numbered
 from audits.engine.modules import IMPORTABLE, Modules, parent, reach_of_installed
 from audits.engine.policy import Policy
@@ -24,6 +25,14 @@ from audits.engine.rules import Rule
 from audits.engine.targets import ClassTarget, ModuleTarget, Target
 
 _ROOT_FILES = PROJECT_FILES | {"conftest.py", "manage.py", "setup.py"}
+
+# What other modules see of a file, of an import statement and of a class: what they are and name, not where they stand.
+SEEN_OF_FILE = ("names", "bindings", "stars", "public", "dynamic", "installed", "built")
+SEEN_OF_IMPORT = ("level", "module", "name")
+SEEN_OF_CLASS = ("qualname", "bases", "metaclass", "decorators", "names", "values", "ignored", "dynamic")
+_seen_of_file = attrgetter(*SEEN_OF_FILE)
+_seen_of_import = attrgetter(*SEEN_OF_IMPORT)
+_seen_of_class = attrgetter(*SEEN_OF_CLASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,38 +374,12 @@ def _paths(ends: Iterable[Key], kind: str) -> set[str]:
 
 
 def _look_alike(one: Facts | None, other: Facts | None) -> bool:
-    """Whether other modules see the same of two versions of a file: its names and what they are bound to, not where
-    they stand."""
+    """Whether other modules see the same of two versions of a file."""
     if one is None or other is None:
         return one is other
-    return (
+    return bool(
         (one.error is None) == (other.error is None)
-        and one.names == other.names
-        and one.bindings == other.bindings
-        and one.stars == other.stars
-        and one.public == other.public
-        and one.dynamic == other.dynamic
-        and one.installed == other.installed
-        and one.built == other.built
-        and len(one.imports) == len(other.imports)
-        and all(map(_same_import, one.imports, other.imports))
-        and len(one.classes) == len(other.classes)
-        and all(map(_same_class, one.classes, other.classes))
-    )
-
-
-def _same_import(one: Import, other: Import) -> bool:
-    return one.module == other.module and one.name == other.name and one.level == other.level
-
-
-def _same_class(one: Class, other: Class) -> bool:
-    return (
-        one.qualname == other.qualname
-        and one.bases == other.bases
-        and one.metaclass == other.metaclass
-        and one.decorators == other.decorators
-        and one.names == other.names
-        and one.values == other.values
-        and one.ignored == other.ignored
-        and one.dynamic == other.dynamic
+        and _seen_of_file(one) == _seen_of_file(other)
+        and [*map(_seen_of_import, one.imports)] == [*map(_seen_of_import, other.imports)]
+        and [*map(_seen_of_class, one.classes)] == [*map(_seen_of_class, other.classes)]
     )

@@ -27,7 +27,7 @@ MARK = "SSOT_SUPERVISED_DATA"
 # How long workers and scheduler may take to give their first sign of life, on a small machine that is busy.
 _WELL_SECONDS = 60.0
 # A little longer than a web process keeps its answer (health.CACHE_SECONDS, which needs Django to read).
-_KEPT_SECONDS = 1.2
+KEPT_SECONDS = 1.2
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only when asked for
 
 
@@ -179,7 +179,7 @@ class _Site:
         ill = ["web"]
         # Each web process keeps its last answer for a second: what was well for longer is well to all of them.
         while time.monotonic() < deadline and (
-            well_since is None or time.monotonic() - well_since < _KEPT_SECONDS
+            well_since is None or time.monotonic() - well_since < KEPT_SECONDS
         ):
             self.interruption.wait(0.2)
             self._check()

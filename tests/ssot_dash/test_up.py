@@ -15,9 +15,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ssot_dash import health
 from ssot_dash.embedded import processes
 from ssot_dash.embedded.data import BASE_DIR
-from ssot_dash.embedded.up import MARK
+from ssot_dash.embedded.up import KEPT_SECONDS, MARK
 
 START_SECONDS = 300
 
@@ -115,6 +116,10 @@ def start(tmp_path: Path, port: int) -> Iterator[Callable[..., Site]]:
         site.process.wait()
         for pid in site.members():
             processes.send(pid, signal.SIGKILL)
+
+
+def test_ready_is_said_after_every_answer_from_before_is_forgotten() -> None:
+    assert KEPT_SECONDS > health.CACHE_SECONDS
 
 
 def test_life_of_a_site(start: Callable[..., Site]) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audits.engine import git_executable
+from audits.engine import git_executable, live
 from audits.engine.cache import MemoryFactsStore
+from audits.engine.facts import Class, Facts, Import
 from audits.engine.findings import Progress
 from audits.engine.git import GitRepository
 from audits.engine.history import Change, history
@@ -411,3 +412,16 @@ def test_what_audits_remember_says_the_same_as_judging_again(
 
 def _has_error(tree: Mapping[str, str]) -> bool:
     return "class (:\n" in tree.values()
+
+
+UNSEEN_OF_FILE = {"error", "scopes", "references", "patches", "definitions", "literals"}
+COMPARED_APART = {"imports", "classes"}
+UNSEEN_OF_IMPORT = {"line", "column", "scope", "flags", "statement", "fallback"}
+UNSEEN_OF_CLASS = {"name", "line", "column", "end_line", "texts"}
+
+
+def test_of_each_part_of_facts_it_is_said_whether_other_modules_see_it() -> None:
+    """A new part that is forgotten would leave files that depend on it unjudged, without a word."""
+    assert set(Facts.__struct_fields__) == {*live.SEEN_OF_FILE} | UNSEEN_OF_FILE | COMPARED_APART
+    assert set(Import.__struct_fields__) == {*live.SEEN_OF_IMPORT} | UNSEEN_OF_IMPORT
+    assert set(Class.__struct_fields__) == {*live.SEEN_OF_CLASS} | UNSEEN_OF_CLASS
