@@ -246,10 +246,11 @@ ON CONFLICT (type_id, grain, starts_at, kind, reason) DO UPDATE
        END
 """
 
+# Chosen into an array: a join could choose anew for each row that it deletes.
 _PURGE = """
-DELETE FROM ids_typeuse WHERE ctid IN (
+DELETE FROM ids_typeuse WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM ids_typeuse WHERE grain = %s AND starts_at < %s LIMIT %s FOR UPDATE SKIP LOCKED
-)
+))
 """
 
 

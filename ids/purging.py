@@ -93,18 +93,19 @@ def _purge_keys(before: datetime, size: int) -> int:
         return int(cursor.rowcount)
 
 
+# The rows are chosen into an array: a join could choose anew for each row that it deletes, and take more than it may.
 _PURGE_KEYS = """
-DELETE FROM ids_idempotencykey WHERE id IN (
+DELETE FROM ids_idempotencykey WHERE id = ANY (ARRAY(
     SELECT id FROM ids_idempotencykey WHERE made_at < %(before)s
-     ORDER BY made_at LIMIT %(size)s FOR UPDATE SKIP LOCKED)
+     ORDER BY made_at LIMIT %(size)s FOR UPDATE SKIP LOCKED))
 """
 
 # A purged record that was active counts as released from now on: it is not active any more. Other names go with it.
 _PURGE = """
 WITH gone AS (
-    DELETE FROM ids_issuedid WHERE id IN (
+    DELETE FROM ids_issuedid WHERE id = ANY (ARRAY(
         SELECT id FROM ids_issuedid WHERE type_id = %(type)s AND issued_at < %(before)s
-         ORDER BY issued_at LIMIT %(size)s FOR UPDATE SKIP LOCKED)
+         ORDER BY issued_at LIMIT %(size)s FOR UPDATE SKIP LOCKED))
     RETURNING id, state
 ), aliases AS (
     DELETE FROM ids_uuidalias WHERE identifier IN (SELECT id FROM gone)

@@ -359,8 +359,8 @@ WITH gone AS (
 _RELEASE_OWNER = f"""
 WITH gone AS (
     UPDATE ids_issuedid SET state = %(released)s, released_at = statement_timestamp()
-     WHERE id IN (
+     WHERE id = ANY (ARRAY(
            SELECT id FROM ids_issuedid WHERE owner = %(owner)s AND owner <> '' AND state <> 'released'
-            ORDER BY id LIMIT %(limit)s FOR UPDATE)
+            ORDER BY id LIMIT %(limit)s FOR UPDATE))
     RETURNING type_id
 ) {_COUNTED}"""  # noqa: S608 - texts of this file
