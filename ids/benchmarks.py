@@ -17,7 +17,6 @@ import psycopg
 from django.db import connection
 
 from ids import client, leasing, minting
-from ids.known import named
 from ids.models import IDType
 
 TYPE: Final = "bench"
@@ -45,7 +44,7 @@ class LeasesHere:
 
     def lease(self, type_value: str, size: int) -> client.Block:
         try:
-            return leasing.lease(named(type_value), size, "bench")
+            return leasing.lease(type_value, size, "bench")
         except minting.LeaseUnavailable as error:
             raise client.Unavailable(error.message) from error
 

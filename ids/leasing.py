@@ -28,7 +28,7 @@ from django.db import (
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.functions import Now
 
-from ids import client, formats, known
+from ids import client, formats, known, metrics
 from ids.known import KnownType
 from ids.models import LARGEST_LEASE, IDLease, IDType
 from ids.refusals import (
@@ -90,8 +90,18 @@ def hold(kind: KnownType) -> None:
     _held[kind.pk] -= 1
 
 
-def lease(kind: KnownType, size: int, issuer: str = "") -> client.Block:
-    """A block for a client that hands out by itself. Raises InvalidCount, NotCounted and what a lease raises."""
+def lease(type_value: str, size: int, issuer: str = "") -> client.Block:
+    """A block for a client that hands out by itself, of a type as the registry has it now. What is refused is counted.
+
+    Raises UnknownType, RetiredType, NotCounted, InvalidCount and what a lease raises; warns of a deprecated type.
+    """
+    with metrics.measured(None) as call:
+        kind = known.refreshed(type_value)
+        call.type_id = kind.pk
+        return _leased(known.usable(kind), size, issuer)
+
+
+def _leased(kind: KnownType, size: int, issuer: str) -> client.Block:
     if not kind.is_counted:
         label = formats.FORMATS[kind.format].label
         raise NotCounted(

@@ -74,13 +74,15 @@ def count(
 class measured:  # noqa: N801 (a context manager that is used as a function)
     """Times a call and counts it: as ``kind`` when it ends, as rejected, with the error's ``code``, when it raises.
 
+    Without a ``kind`` only the rejection counts: what is leased counts when it is used.
+
     ``with measured(Kind.GENERATED) as call:`` sets ``call.type_id`` as soon as it knows the type, and ``call.number``
     where it is for several IDs at once.
     """
 
     __slots__ = ("_kind", "_started", "number", "type_id")
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind | None) -> None:
         self._kind = kind
         self.type_id: int | None = None
         self.number = 1
@@ -91,7 +93,8 @@ class measured:  # noqa: N801 (a context manager that is used as a function)
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if error is None:
-            count(self._kind, self.type_id, self.number, seconds=time.perf_counter() - self._started)
+            if self._kind is not None:
+                count(self._kind, self.type_id, self.number, seconds=time.perf_counter() - self._started)
         elif isinstance(error, Exception):
             count(Kind.REJECTED, self.type_id, reason=str(getattr(error, "code", "failed")))
 

@@ -365,7 +365,7 @@ def test_a_list_is_explained_in_as_many_queries_as_one_id(call: Call, operation:
 
 
 def test_how_many_questions_the_database_is_asked_does_not_grow_with_a_list(call: Call) -> None:
-    block = leasing.lease(known.named("run"), 50)
+    block = leasing.lease("run", 50)
     randoms = client.random_parts(block.seed, 50)
     texts = [f"run_{block.start + n}_{randoms[8 * n : 8 * n + 8]}" for n in range(50)]
     asked = []

@@ -10,7 +10,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ids import client, diagnosis, formats, known, leasing, validation
+from ids import client, diagnosis, formats, leasing, validation
 from ids.explorer import MOST_TEXTS, VERDICTS, Reading, read_all, read_one
 from ids.models import IDType, IssuedID, LegacyFormat, LegacyHits
 
@@ -109,7 +109,7 @@ def test_what_has_a_record_stays_valid_in_a_former_format(some_ids: None) -> Non
 
 @pytest.mark.django_db(transaction=True)
 def test_an_id_in_a_clients_block_is_known_as_such(registry: Any) -> None:
-    block = leasing.lease(known.named("run"), 10)
+    block = leasing.lease("run", 10)
     text = f"run_{block.start}_{client.random_parts(block.seed, 10)[:8]}"
     assert read_one(text).verdict == "leased"
     assert [row.verdict for row in read_all([text, "run_900_00c0ffee", "x"])] == [

@@ -12,8 +12,8 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
-from ids import metrics, minting
-from ids.models import LATENCY_BOUNDS, NO_TYPE, Grain, IDType, Kind, TypeUse
+from ids import leasing, metrics, minting
+from ids.models import LATENCY_BOUNDS, NO_TYPE, Grain, IDCounter, IDType, Kind, TypeUse
 from ids.tasks import purge_metrics
 
 
@@ -147,6 +147,30 @@ def test_generating_is_counted_and_timed_and_refusals_by_reason(registry: type[I
     }
     timed = TypeUse.objects.get(grain=Grain.EVER, type=run, kind=Kind.GENERATED)
     assert sum(timed.buckets or []) == 2 and timed.seconds > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refused_lease_counts_as_rejected_and_a_granted_one_not_at_all(registry: type[IDType]) -> None:
+    registry.objects.filter(value="session").update(status="retired")
+    registry.objects.filter(value="thread").update(format="ulid")
+    run, thread, session, user = (
+        registry.objects.get(value=value) for value in ("run", "thread", "session", "user")
+    )
+    minting.generate_many("user", 50)
+    IDCounter.objects.filter(type=user).update(next_counter=20)
+    assert leasing.lease("run", 10).size == 10
+    for type_value, size in (("run", 0), ("thread", 5), ("session", 5), ("nothing", 5), ("user", 5)):
+        with pytest.raises(minting.MintingError):
+            leasing.lease(type_value, size)
+    metrics.flush()
+    assert ever(kind=Kind.REJECTED) == {
+        (run.pk, "rejected", "invalid-count"): 1,
+        (thread.pk, "rejected", "not-counted"): 1,
+        (session.pk, "rejected", "retired-type"): 1,
+        (NO_TYPE, "rejected", "unknown-type"): 1,
+        (user.pk, "rejected", "counter-behind"): 1,
+    }
+    assert ever(type=run) == {(run.pk, "rejected", "invalid-count"): 1}
 
 
 @pytest.mark.django_db(transaction=True)

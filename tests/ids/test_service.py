@@ -371,7 +371,7 @@ def test_what_no_spelling_makes_an_id_is_refused(text: Any) -> None:
 
 
 def test_a_lease_is_a_block_that_nobody_else_gets() -> None:
-    block = leasing.lease(leasing.known.named("run"), 100, "token:x")
+    block = leasing.lease("run", 100, "token:x")
     assert (block.start, block.size, len(block.seed)) == (1, 100, 16)
     assert formats.parse(generate("run")).counter == 101  # type: ignore[union-attr]
     text = f"run_7_{block.randoms()[48:56]}"
@@ -382,7 +382,7 @@ def test_a_lease_is_a_block_that_nobody_else_gets() -> None:
 
 
 def test_reported_use_is_recorded_once() -> None:
-    block = leasing.lease(leasing.known.named("run"), 10, "token:x")
+    block = leasing.lease("run", 10, "token:x")
     thread = generate("thread")
     randoms = block.randoms()
     texts = [f"run_{counter}_{randoms[8 * counter - 8 : 8 * counter]}" for counter in range(1, 11)]
@@ -424,8 +424,8 @@ def test_reported_use_is_recorded_once() -> None:
 def test_a_report_that_does_not_fit_changes_nothing(
     used: int, details: list[client.Detail], error: type[minting.MintingError]
 ) -> None:
-    good = leasing.lease(leasing.known.named("run"), 10, "token:x")
-    block = leasing.lease(leasing.known.named("run"), 10, "token:x")
+    good = leasing.lease("run", 10, "token:x")
+    block = leasing.lease("run", 10, "token:x")
     reports = [client.Report(good.lease, 5), client.Report(block.lease, used, details)]
     assert refused(error, minting.record_use, reports, "token:x").row == 1
     assert minting.record_use(reports[:1], "token:x") == 5
@@ -452,7 +452,7 @@ def test_a_counter_behind_is_said_and_repaired() -> None:
 
 
 def test_a_repair_starts_above_what_clients_leased() -> None:
-    block = leasing.lease(leasing.known.named("run"), 1_000)
+    block = leasing.lease("run", 1_000)
     IDCounter.objects.update(next_counter=1)
     assert minting.health().behind[0].highest == block.start + block.size - 1
     assert minting.repair(0)[0].after == 1_001
