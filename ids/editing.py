@@ -19,25 +19,27 @@ MOST_COUNTED: Final = 10_000  # of the records that a new retention would take
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What hangs on a type: how many IDs of it were issued, how many a day of late, what maps to it, which code uses
-    it.
+    """What hangs on a type: how many IDs of it were issued, how many of late, what maps to it, which code uses it.
 
-    ``per_day`` is None where none was issued in the last month. ``usage`` is None when nobody can tell.
+    ``usage`` is None when nobody can tell.
     """
 
     issued: int
     active: int
     last_issued_at: datetime | None
-    per_day: float | None
+    pace: figures_of_use.Pace
     legacy: tuple[LegacyFormat, ...]
     usage: usage.Usage | None
 
     @property
     def rate(self) -> str:
-        """The rate in words, for example ``about 1,200 a day``."""
-        if self.per_day is None:
+        """The rate in words, for example ``about 1,200 a day``; on the first day, how many there were so far."""
+        per_day = self.pace.per_day
+        if not self.pace.issued:
             return "none in the last month"
-        return f"about {self.per_day:,.0f} a day" if self.per_day >= 1 else "less than one a day"
+        if per_day is None:
+            return f"{self.pace.issued:,} so far, all of them today"
+        return f"about {per_day:,.0f} a day" if per_day >= 1 else "less than one a day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def impact_of(id_type: IDType, user: Any) -> Impact:
         issued=figures.issued_total,
         active=figures.active_total,
         last_issued_at=figures.last_issued_at,
-        per_day=figures_of_use.per_day(id_type.pk, timezone.now()) or None,
+        pace=figures_of_use.pace(id_type.pk, timezone.now()),
         legacy=tuple(id_type.legacy_formats.all()),
         usage=usage.usage_of(figures.value, user),
     )
@@ -99,7 +101,7 @@ def _format(stored: IDType, new: str, impact: Impact) -> Iterator[str]:
 def _status(stored: IDType, new: str, impact: Impact) -> Iterator[str]:
     uses = impact.usage.using if impact.usage else ()
     if new == IDType.Status.RETIRED:
-        if impact.per_day is not None:
+        if impact.pace.issued:
             yield f"IDs of it are being issued, {impact.rate}: every such call will be refused."
         for use in uses:
             yield (
@@ -107,7 +109,7 @@ def _status(stored: IDType, new: str, impact: Impact) -> Iterator[str]:
                 "and the exported enum no longer has the member."
             )
     elif new == IDType.Status.DEPRECATED:
-        if impact.per_day is not None:
+        if impact.pace.issued:
             yield f"IDs of it are being issued, {impact.rate}: every such call will warn, and be counted."
     elif stored.status == IDType.Status.RETIRED:
         for use in impact.usage.uses if impact.usage else ():

@@ -143,17 +143,29 @@ def _quantile(buckets: Sequence[int], total: int, percent: int) -> Quantile:
     return Quantile(f"p{percent}", LATENCY_BOUNDS[-1], is_above=True)
 
 
-def per_day(type_id: int, now: datetime) -> float:
-    """How many IDs a type issued a day, over the last thirty days, or as long as its counts go back. One query."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many IDs a type issued over the last thirty days, and how many a day that is.
+
+    ``per_day`` is None where all of them are of today: a part of a day says nothing of a day.
+    """
+
+    issued: int
+    per_day: float | None
+
+
+def pace(type_id: int, now: datetime) -> Pace:
+    """How a type issued of late, over thirty days or as long as its counts go back. One query."""
     today = start_of(Grain.DAY, now)
     rows = TypeUse.objects.filter(
         Q(type=type_id, grain=Grain.DAY, kind__in=ISSUING, starts_at__gt=today - timedelta(days=RATE_DAYS))
     ).values_list("starts_at", "count")
     listed = list(rows)
-    if not listed:
-        return 0.0
-    seconds = (now - min(starts_at for starts_at, _count in listed)).total_seconds()
-    return sum(count for _starts_at, count in listed) / max(seconds / 86_400, 1 / 24)
+    issued = sum(count for _starts_at, count in listed)
+    if not issued:
+        return Pace(0, 0.0)
+    first = min(starts_at for starts_at, _count in listed)
+    return Pace(issued, issued / ((now - first).total_seconds() / 86_400) if first < today else None)
 
 
 def issuers(id_type: IDType, latest: int = LATEST_OF_ISSUERS) -> list[tuple[str, int]]:

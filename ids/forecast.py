@@ -18,11 +18,10 @@ class Forecast:
     """When the risk of one duplicate among all IDs of a type reaches 1 %, if it issues on as it did.
 
     ``ids_at_risk`` is how many IDs that takes (None where only those of the same millisecond can collide), ``reached``
-    the day, ``years`` the time until then. Without a day it is past the year 9999, or the type issues nothing now.
+    the day, ``years`` the time until then. Without a day it is past the year 9999, or there is no pace to reckon with.
     """
 
     bits: int
-    per_day: float
     is_counted: bool
     is_timed: bool
     ids_at_risk: float | None = None
@@ -52,21 +51,19 @@ def seconds_until_timed_risk(bits: int, per_second: float, risk: float = RISK) -
     return -math.log1p(-risk) * 2.0**bits / pairs_a_second
 
 
-def forecast(id_format: Format, issued: int, per_day: float, now: datetime) -> Forecast:
-    """The forecast of a type that has issued ``issued`` IDs and goes on with ``per_day`` a day."""
+def forecast(id_format: Format, issued: int, per_day: float | None, now: datetime) -> Forecast:
+    """The forecast of a type that has issued ``issued`` IDs and goes on with ``per_day`` a day; None: nobody knows."""
     bits = id_format.random_bits
     if id_format.is_counted:
-        return Forecast(bits, per_day, is_counted=True, is_timed=False)
+        return Forecast(bits, is_counted=True, is_timed=False)
     if id_format.is_ordered:
-        if per_day <= 0:
-            return Forecast(bits, per_day, is_counted=False, is_timed=True)
+        if not per_day:
+            return Forecast(bits, is_counted=False, is_timed=True)
         seconds = seconds_until_timed_risk(bits, per_day / 86_400)
-        return _at(Forecast(bits, per_day, is_counted=False, is_timed=True), seconds, now)
+        return _at(Forecast(bits, is_counted=False, is_timed=True), seconds, now)
     limit = birthday_bound(bits)
-    known = Forecast(
-        bits, per_day, is_counted=False, is_timed=False, ids_at_risk=limit, is_reached=issued >= limit
-    )
-    if per_day <= 0 or known.is_reached:
+    known = Forecast(bits, is_counted=False, is_timed=False, ids_at_risk=limit, is_reached=issued >= limit)
+    if not per_day or known.is_reached:
         return known
     return _at(known, (limit - issued) / per_day * 86_400, now)
 
@@ -76,7 +73,6 @@ def _at(known: Forecast, seconds: float, now: datetime) -> Forecast:
     reached = now + timedelta(seconds=seconds) if now.year + years < _LATEST_YEAR - 1 else None
     return Forecast(
         known.bits,
-        known.per_day,
         is_counted=False,
         is_timed=known.is_timed,
         ids_at_risk=known.ids_at_risk,

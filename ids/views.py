@@ -156,6 +156,7 @@ def type_detail(request: HtmxHttpRequest, value: str) -> HttpResponse:
     if request.htmx.target == "type-live":
         return render(request, "ids/idtype_detail.html#type-live", context)
     id_format = FORMATS[id_type.format]
+    pace = figures.pace(id_type.pk, now)
     context |= {
         "changes": id_type.changes(LATEST_CHANGES),
         "changes_limit": LATEST_CHANGES,
@@ -167,7 +168,8 @@ def type_detail(request: HtmxHttpRequest, value: str) -> HttpResponse:
         "format": id_format,
         "reading": id_format.reading(id_type.value),
         "guesses": 2**id_format.random_bits,
-        "forecast": forecast(id_format, id_type.issued_total, figures.per_day(id_type.pk, now), now),
+        "pace": pace,
+        "forecast": forecast(id_format, id_type.issued_total, pace.per_day, now),
         "issuers": figures.issuers(id_type),
         "issuers_limit": figures.LATEST_OF_ISSUERS,
         "usage": usage_of(id_type.value, request.user),

@@ -101,13 +101,20 @@ def test_what_took_longer_than_the_last_bound_is_said_to_be_above_it() -> None:
 
 
 def test_the_pace_is_the_mean_of_the_days_that_there_are(run: IDType) -> None:
-    assert figures.per_day(run.pk, NOW) == 0
+    assert figures.pace(run.pk, NOW) == figures.Pace(0, 0.0)
     today = figures.start_of(Grain.DAY, NOW)
     use(run, Grain.DAY, today, 100)
     use(run, Grain.DAY, today - timedelta(days=1), 200, Kind.REGISTERED)
     use(run, Grain.DAY, today - timedelta(days=40), 9_000)
     elapsed = (NOW - (today - timedelta(days=1))).total_seconds() / 86_400
-    assert figures.per_day(run.pk, NOW) == pytest.approx(300 / elapsed)
+    assert figures.pace(run.pk, NOW) == figures.Pace(300, pytest.approx(300 / elapsed))
+
+
+@pytest.mark.parametrize("hour", [0, 5, 23])
+def test_a_first_day_has_a_number_and_no_pace(run: IDType, hour: int) -> None:
+    now = NOW.replace(hour=hour)
+    use(run, Grain.DAY, figures.start_of(Grain.DAY, now), 421)
+    assert figures.pace(run.pk, now) == figures.Pace(421, None)
 
 
 def test_who_issues_a_type_is_read_from_its_latest_ids(run: IDType, django_assert_num_queries: Any) -> None:

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from ids import editing, leasing, minting, usage
+from ids.metrics import start_of
 from ids.models import Grain, IDCounter, IDTally, IDType, IssuedID, Kind, LegacyFormat, TypeUse
 from ids.usage import CodeUse, Place, Unseen, Usage
 
@@ -130,6 +131,19 @@ def test_the_form_shows_what_hangs_on_the_type(editor: Client, busy_run: IDType,
     assert "3 places name it" in page.text and "app/&lt;work&gt;" in page.text.replace("<wbr>", "")
     assert "1 open violation" in page.text
     assert "Not looked at: 1 repository" in page.text
+
+
+def test_the_rate_of_a_first_day_is_what_it_brought_so_far(editor: Client, run: IDType) -> None:
+    TypeUse.objects.create(
+        type=run,
+        grain=Grain.DAY,
+        kind=Kind.GENERATED,
+        starts_at=start_of(Grain.DAY, timezone.now() + timedelta(minutes=5)),  # the day may turn meanwhile
+        count=421,
+    )
+    assert breaks(editor.post(EDIT, posted(status="retired"))) == [
+        "IDs of it are being issued, 421 so far, all of them today: every such call will be refused."
+    ]
 
 
 def test_a_harmless_edit_is_saved_at_once_with_who_what_and_why(editor: Client, busy_run: IDType) -> None:

@@ -353,6 +353,16 @@ def test_a_type_says_whether_two_of_its_ids_can_be_the_same(
     assert all(word in text for word in words)
 
 
+@pytest.mark.parametrize("id_format", ["uuid4", "ulid"])
+def test_a_types_first_day_is_no_pace_to_forecast_from(reader: Client, id_format: str) -> None:
+    IDType.objects.filter(value="run").update(format=id_format)
+    # the day may turn before the page is asked for
+    used(IDType.objects.get(value="run"), Grain.DAY, timezone.now() + timedelta(minutes=5), 1_421)
+    text = reader.get("/ids/run/").text
+    assert "too short for a pace to reckon with" in text and "Pace:" not in text
+    assert "Issued so far: 1,421, all of them today." in text
+
+
 # --- who may ----------------------------------------------------------------------------------------------------------
 
 
