@@ -140,8 +140,10 @@ def type_detail(request: HtmxHttpRequest, value: str) -> HttpResponse:
     period = figures.period(id_type.pk, grain, now)
     lines = _lines(period)
     drawing = draw(period.lines, [f"{slot.starts_at:{_LABELS[grain]}}" for slot in period.slots])
+    id_format = FORMATS[id_type.format]
     context: dict[str, Any] = {
         "type": id_type,
+        "format": id_format,
         "latest": id_type.latest_issued(LATEST_ISSUED),
         "latest_limit": LATEST_ISSUED,
         "context_start_length": CONTEXT_START_LENGTH,
@@ -155,7 +157,6 @@ def type_detail(request: HtmxHttpRequest, value: str) -> HttpResponse:
     }
     if request.htmx.target == "type-live":
         return render(request, "ids/idtype_detail.html#type-live", context)
-    id_format = FORMATS[id_type.format]
     pace = figures.pace(id_type.pk, now)
     context |= {
         "changes": id_type.changes(LATEST_CHANGES),
@@ -165,7 +166,6 @@ def type_detail(request: HtmxHttpRequest, value: str) -> HttpResponse:
             {"starts_at": slot.starts_at, "cells": list(zip(lines, slot.counts, strict=True))}
             for slot in period.busy_slots
         ],
-        "format": id_format,
         "reading": id_format.reading(id_type.value),
         "guesses": 2**id_format.random_bits,
         "pace": pace,

@@ -41,11 +41,14 @@ def test_generated_ids_move_the_figures_without_a_reload(page: Page) -> None:
 
     page.locator("#type-run").click()
     expect(page.locator("#figure-issued")).to_have_text("3")
+    expect(page.locator("#figure-next")).to_have_text("9")
     page.evaluate("window.notReloaded = true")
     issue(4)
     expect(page.locator("#figure-issued")).to_have_text("7")
     expect(page.locator("#figure-today")).to_have_text("7")
     expect(page.locator("#type-live .legend")).to_contain_text("Generated 7")
+    issue(2)
+    expect(page.locator("#figure-next")).to_have_text("25")  # 8 counters were leased first, then 16
     assert page.evaluate("window.notReloaded") is True
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from ids import metrics, minting
+from ids import leasing, metrics, minting
 from ids.metrics import start_of
 from ids.models import Grain, IDCounter, IDType, TypeUse
 
@@ -312,6 +312,10 @@ def test_the_live_part_of_a_type_is_a_fragment_of_its_page(
         part = client.get(address, headers={"HX-Request": "true", "HX-Target": "type-live"}).text
     assert part.lstrip().startswith('<div id="type-live"') and "<html" not in part
     assert issued in part and "Use per hour" in part and "Generated <strong>1</strong>" in part
+    for text in (whole, part):
+        assert f'<dd id="figure-next">{leasing.FIRST_BLOCK + 1}</dd>' in text
+    registry.objects.filter(value="run").update(format="uuid4")
+    assert "Next counters" not in client.get(address).text
 
 
 def test_a_type_says_what_was_rejected_and_how_long_generating_took(reader: Client) -> None:
