@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pygit2.enums import FileMode
 
-from audits import pushing
+from audits import auditing, pushing
 from audits.models import Audit, Repository
 from ssot_dash.load.measuring import Visitor
 from ssot_dash.load.pages import Page
@@ -58,12 +58,13 @@ def borrowed(source: Path, rev: str, folder: Path) -> Iterator[Repository]:
     (folder / "objects" / "info" / "alternates").write_text(f"{Path(theirs.path).absolute() / 'objects'}\n")
     ours = pygit2.Repository(str(folder))
     ours.references.create(_BRANCH, head)
-    Repository.objects.filter(slug=SLUG).delete()
+    for left in Repository.objects.filter(slug=SLUG):
+        auditing.remove(left)
     repository = Repository.objects.create(name=NAME, slug=SLUG, location=str(folder), branch="main")
     try:
         yield repository
     finally:
-        repository.delete()
+        auditing.remove(repository)
 
 
 def push(visitor: Visitor, repository: Repository, number: int, seconds: float) -> Pushed:
