@@ -5,10 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 
 from tests.samples import commit_tree, init_repository
 
@@ -25,18 +29,40 @@ def sample(tmp_path: Path) -> Path:
     return path
 
 
-def run(*arguments: str | Path, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the command left, as a process of its own would have."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def facts_of_these_tests(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSOT_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "facts"))
+
+
+def run(*arguments: str | Path) -> Done:
+    """The command in this process, which may ask no database here."""
+    out, err = TextIOWrapper(BytesIO(), "utf-8"), StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        call_command("audit", *map(str, arguments))
+    assert isinstance(ended.value.code, int)
+    out.seek(0)
+    return Done(ended.value.code, out.read(), err.getvalue())
+
+
+def run_alone(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, with a database address that nothing answers at."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
-        "SSOT_CACHE_DIR": str(cache or Path(os.environ["SSOT_DATA_DIR"]) / "facts"),
-        "DJANGO_SETTINGS_MODULE": "ssot_dash.settings",
-    }
     return subprocess.run(
         [sys.executable, "-m", "django", "audit", *map(str, arguments)],
         cwd=settings.BASE_DIR,
-        env=environment,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+            "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+            "DJANGO_SETTINGS_MODULE": "ssot_dash.settings",
+        },
         capture_output=True,
         text=True,
         timeout=600,
@@ -45,10 +71,19 @@ def run(*arguments: str | Path, cache: Path | None = None) -> subprocess.Complet
 
 
 def test_findings_exit_1_and_need_no_database(sample: Path) -> None:
-    done = run(sample)
+    done = run_alone(sample)
     assert done.returncode == 1, done.stderr
     assert "shop.kinds.Kind.RUN  [missing-member]  2 places in 2 files" in done.stdout
     assert done.stderr == ""
+    here = run(sample)
+    assert (here.returncode, here.stdout, here.stderr) == (done.returncode, done.stdout, done.stderr)
+
+
+def test_a_process_that_could_not_audit_exits_2_and_says_why(tmp_path: Path) -> None:
+    done = run_alone(tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is not a git repository" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_clean_commit_exits_0(sample: Path) -> None:
@@ -82,11 +117,14 @@ def test_a_git_directory_and_a_bare_copy_give_the_same_report(sample: Path, tmp_
     assert len(reports) == 1
 
 
-def test_the_second_audit_reads_facts_from_the_cache(sample: Path, tmp_path: Path) -> None:
+def test_the_second_audit_reads_facts_from_the_cache(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = tmp_path / "cache"
-    first = run(sample, "--format", "json", cache=cache)
+    monkeypatch.setenv("SSOT_CACHE_DIR", str(cache))
+    first = run(sample, "--format", "json")
     assert list(cache.glob("facts-*.sqlite3"))
-    assert run(sample, "--format", "json", cache=cache).stdout == first.stdout
+    assert run(sample, "--format", "json").stdout == first.stdout
 
 
 def test_a_policy_file_moves_zones(sample: Path, tmp_path: Path) -> None:
@@ -144,12 +182,14 @@ def test_what_cannot_be_audited_exits_2_and_says_why(
     done = run(*[argument.format(**places) for argument in arguments])
     assert done.returncode == 2
     assert message in done.stderr
-    assert "Traceback" not in done.stderr
 
 
-def test_without_a_writable_cache_it_says_so_and_audits(sample: Path, tmp_path: Path) -> None:
+def test_without_a_writable_cache_it_says_so_and_audits(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    done = run(sample, cache=blocked / "cache")
+    monkeypatch.setenv("SSOT_CACHE_DIR", str(blocked / "cache"))
+    done = run(sample)
     assert done.returncode == 1
     assert "Facts are not cached" in done.stderr
