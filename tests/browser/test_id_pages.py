@@ -10,8 +10,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from ids import minting
 from ids.models import IDType, LegacyFormat, LegacyHits
+from tests.browser.checks import check_pages
 from tests.browser.conftest import LOOKS, Look, OpenPage
-from tests.browser.test_accessibility import complaints
 
 
 def test_a_type_is_added_exported_issued_and_explained(page: Page, live_site: LiveServer) -> None:
@@ -67,18 +67,17 @@ def test_the_pages_are_accessible_and_fit(
         sunset=today + timedelta(days=9),
     )
     LegacyHits.objects.create(format=legacy, day=today, accepted=12, refused=3)
-    page = open_page(look, administrator)
-    for address in (
-        "/ids/",
-        "/ids/add/",
-        "/ids/run/",
-        "/ids/run/edit/",
-        "/ids/explore/",
-        "/ids/explore/?id=run_17_9f86d081",
-        "/ids/explore/?id=RUN-17-9F86D081",
-        "/ids/legacy/",
-        f"/ids/legacy/{legacy.pk}/",
-    ):
-        page.goto(address)
-        assert complaints(page) == [], address
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+    check_pages(
+        open_page(look, administrator),
+        [
+            "/ids/",
+            "/ids/add/",
+            "/ids/run/",
+            "/ids/run/edit/",
+            "/ids/explore/",
+            "/ids/explore/?id=run_17_9f86d081",
+            "/ids/explore/?id=RUN-17-9F86D081",
+            "/ids/legacy/",
+            f"/ids/legacy/{legacy.pk}/",
+        ],
+    )

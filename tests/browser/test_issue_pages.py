@@ -13,8 +13,8 @@ from audits.models import Covers, Issue, Repository, Tracker
 from audits.remediation import Subject
 from ssot_dash.embedded.supervisor import Program
 from tests.audits.remedy import AFTER, BEFORE, SUBJECT, Remedy, tell, tracker
+from tests.browser.checks import check_pages
 from tests.browser.conftest import LOOKS, Look, OpenPage
-from tests.browser.test_accessibility import complaints
 
 
 @pytest.fixture
@@ -99,31 +99,25 @@ def issue(repository: Repository, remedy: Remedy) -> Issue:
 def test_axe_finds_nothing_and_nothing_overflows(
     open_page: OpenPage, administrator: User, issue: Issue, look: Look
 ) -> None:
-    page = open_page(look, administrator)
     before, after = issue.repository.test_runs.order_by("pk")
     test = issue.repository.tests.first()
     assert test is not None
-    found = []
-    for path in (
-        f"/issues/{issue.pk}/",
-        f"/issues/{issue.pk}/edit/",
-        "/issues/",
-        "/issues/?view=list",
-        "/repositories/remedy/issues/new/?rule=missing-member&subject=app.ids.IDType.THREAD",
-        "/repositories/remedy/trackers/",
-        f"/trackers/{issue.trackers.get().pk}/",
-        "/repositories/remedy/test-runs/",
-        f"/test-runs/{before.pk}/",
-        f"/repositories/remedy/test-runs/compare/?before={before.pk}&after={after.pk}",
-        f"/tests/{test.pk}/",
-    ):
-        page.goto(path)
-        page.evaluate("document.querySelectorAll('main details:not(.menu)').forEach(d => d.open = true)")
-        found += complaints(page)
-        width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if width > 0:
-            found.append(f"{path} is {width} px too wide")
-    assert not found, "\n".join(found)
+    check_pages(
+        open_page(look, administrator),
+        [
+            f"/issues/{issue.pk}/",
+            f"/issues/{issue.pk}/edit/",
+            "/issues/",
+            "/issues/?view=list",
+            "/repositories/remedy/issues/new/?rule=missing-member&subject=app.ids.IDType.THREAD",
+            "/repositories/remedy/trackers/",
+            f"/trackers/{issue.trackers.get().pk}/",
+            "/repositories/remedy/test-runs/",
+            f"/test-runs/{before.pk}/",
+            f"/repositories/remedy/test-runs/compare/?before={before.pk}&after={after.pk}",
+            f"/tests/{test.pk}/",
+        ],
+    )
 
 
 def test_the_timeline_works_without_javascript(

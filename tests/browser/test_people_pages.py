@@ -1,4 +1,4 @@
-"""A private repository as seen by somebody who may not know of it, then as a member; and the pages about people."""
+"""A private repository as seen by somebody who may not know of it, then as a member; and an invitation."""
 
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from audits.models import Role
 from ssot_dash import roles
 from tests.audits.story import Story
-from tests.browser.conftest import DARK, PHONE, OpenPage
+from tests.browser.conftest import PHONE, OpenPage
 
 
 def test_private_repository_appears_to_whom_it_is_shared_with(
@@ -54,13 +54,3 @@ def test_somebody_is_invited_and_comes_in_by_the_link(page: Page, open_page: Ope
     expect(guest.get_by_role("heading", level=1)).to_be_visible()
     page.goto("/activity/")
     expect(page.get_by_role("row", name="invited somebody").first).to_be_visible()
-
-
-def test_people_pages_fit_every_screen(open_page: OpenPage, administrator: User, story: Story) -> None:
-    for look in (DARK, PHONE):
-        one = open_page(look, administrator)
-        for path in ("/people/", "/account/", "/activity/", "/tokens/", f"{story.url}members/"):
-            one.goto(path)
-            expect(one.get_by_role("heading", level=1)).to_be_visible()
-            too_wide = one.evaluate("document.documentElement.scrollWidth > innerWidth")
-            assert not too_wide, (look.name, path)

@@ -12,8 +12,8 @@ from audits.engine.policy import parse_policy
 from audits.models import Violation, Waiver
 from audits.models.waiver import today
 from tests.audits.story import Story
+from tests.browser.checks import check_pages
 from tests.browser.conftest import LOOKS, Look, OpenPage
-from tests.browser.test_accessibility import complaints
 
 POLICY = (
     'version = 1\n[[unique]]\nsymbol = "app.core.some_long_package_name.managers.UserExecutionEngineManager"\n'
@@ -78,20 +78,15 @@ def test_axe_finds_nothing_and_nothing_overflows(
     )
     waiving.take_over(story.repository.pk, parse_policy(text))
     scoring.take_over(story.repository.pk, parse_policy(POLICY))
-    page = open_page(look, administrator)
-    found = []
-    for path in (
-        violation.get_absolute_url(),
-        f"/violations/{violation.pk}/accept/",
-        f"{story.url}waivers/",
-        f"{story.url}violations/?state=waived&view=places",
-        f"{story.url}canonical-subjects/",
-        story.url,
-        "/",
-    ):
-        page.goto(path)
-        found += complaints(page)
-        width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if width > 0:
-            found.append(f"{path} is {width} px too wide")
-    assert not found, "\n".join(found)
+    check_pages(
+        open_page(look, administrator),
+        [
+            violation.get_absolute_url(),
+            f"/violations/{violation.pk}/accept/",
+            f"{story.url}waivers/",
+            f"{story.url}violations/?state=waived&view=places",
+            f"{story.url}canonical-subjects/",
+            story.url,
+            "/",
+        ],
+    )
