@@ -363,12 +363,12 @@ class _OwnConnection:
         if self._wrapper is None:
             wrapper = connections[DEFAULT_DB_ALIAS].copy()
             wrapper.inc_thread_sharing()  # guarded by the lock
-            with wrapper.cursor() as cursor:
-                cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
             self._wrapper = wrapper
         try:
             with self._wrapper.cursor() as cursor:
-                cursor.execute(statement, values)
+                # Both in one message, which is one transaction. A pooler may hand the session to others afterwards.
+                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; {statement}", values)
+                cursor.nextset()
                 return list(cursor.fetchall())
         except (OperationalError, InterfaceError) as error:
             if _is_hung_up(error):

@@ -159,6 +159,9 @@ if DATABASES["default"]["HOST"]:
     }
 # Statements of each request are planned once for a connection. Off: behind a pooler that knows no prepared ones.
 SSOT_PREPARED_STATEMENTS = env_bool("SSOT_PREPARED_STATEMENTS", True)
+# Long answers are read from the database bit by bit. Off: behind a pooler whose sessions change between transactions.
+SSOT_SERVER_SIDE_CURSORS = env_bool("SSOT_SERVER_SIDE_CURSORS", True)
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = not SSOT_SERVER_SIDE_CURSORS
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 _VALIDATION = "django.contrib.auth.password_validation"

@@ -440,6 +440,15 @@ def test_a_caller_that_locks_the_type_gets_an_error_and_does_not_hang(
     assert generate("run").startswith("run_1_")
 
 
+def test_a_lease_leaves_nothing_in_its_session_which_a_pooler_may_hand_to_others() -> None:
+    generate("run")
+    assert leasing._own.execute("SHOW lock_timeout", {}) == [(f"{leasing.LOCK_TIMEOUT_MS // 1_000}s",)]
+    assert leasing._own._wrapper is not None
+    with leasing._own._wrapper.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
 def test_a_type_that_is_not_committed_yet_is_refused() -> None:
     @transaction.atomic
     def caller() -> None:

@@ -91,6 +91,12 @@ def test_a_database_across_a_network_notices_who_is_cut_off(load: Load) -> None:
     assert not load(DATABASE_URL="")["DATABASES"]["default"].get("OPTIONS")
 
 
+def test_a_pooler_of_transactions_is_asked_for_no_cursor(load: Load) -> None:
+    assert load()["DATABASES"]["default"]["DISABLE_SERVER_SIDE_CURSORS"] is False
+    loaded = load(SSOT_SERVER_SIDE_CURSORS="0")
+    assert loaded["DATABASES"]["default"]["DISABLE_SERVER_SIDE_CURSORS"] is True
+
+
 def test_each_kind_of_broker_gets_its_own_options(load: Load) -> None:
     """RabbitMQ has no visibility timeout, and a message that it did not take must not count as sent."""
     redis = load(BROKER_URL="redis://broker:6379/0")["CELERY_BROKER_TRANSPORT_OPTIONS"]

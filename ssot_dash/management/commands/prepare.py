@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +44,11 @@ class Command(BaseCommand):
             self.tell("welcome", path)
 
     def migrate(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-            try:
-                executor = MigrationExecutor(connection)
-                if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
-                    self.tell("say", f"Bringing the database up to date ({len(plan)} migrations) ...")
-                    call_command("migrate", interactive=False, verbosity=0)
-            finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+        with turn_to_migrate():
+            executor = MigrationExecutor(connection)
+            if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                self.tell("say", f"Bringing the database up to date ({len(plan)} migrations) ...")
+                call_command("migrate", interactive=False, verbosity=0)
 
     def collect_static(self) -> None:
         state = Path(settings.STATIC_ROOT) / ".collected"
@@ -75,6 +73,20 @@ class Command(BaseCommand):
             self.stdout.write(text)
         else:
             os.write(self.report, f"{word} {text}\n".encode())
+
+
+@contextmanager
+def turn_to_migrate() -> Iterator[None]:
+    """Waits until nobody else migrates. The lock is a transaction's, on a connection of its own: behind a pooler, what
+    is asked outside of a transaction may reach another session, which could not give a session's lock back."""
+    own = connection.copy()
+    try:
+        own.set_autocommit(False)
+        with own.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        yield
+    finally:
+        own.close()
 
 
 def _remove_unused(collected: Path) -> None:
