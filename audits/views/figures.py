@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, Q, QuerySet, Sum
 
 from audits.engine.findings import ProblemKind, Zone
-from audits.models import Audit, AuditProblem, Repository, Violation
+from audits.models import Audit, AuditProblem, Issue, Repository, Violation
 
 # Not looked at either, but no finding can hide there.
 HARMLESS = [kind for kind in ProblemKind if not kind.hides_findings]
@@ -72,6 +72,26 @@ def waived_in(repository: Repository) -> Tally:
     """The violations of a repository that stand in the code and don't count today. One query."""
     rows = repository.violations.waived().order_by().values_list("zone").annotate(count=Count("*"))
     return tally_of(dict(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class IssueTally:
+    """The issues of a repository, those among them that evidence speaks against, and how often it does in all."""
+
+    issues: int = 0
+    contradicted: int = 0
+    contradictions: int = 0
+
+
+def issues_by_repository(issues: QuerySet[Issue]) -> dict[int, IssueTally]:
+    """Repository id to the tally of its issues; repositories without any are absent. One query."""
+    rows = issues.order_by().values_list("repository_id")
+    counted = rows.annotate(
+        issues=Count("pk"),
+        contradicted=Count("pk", filter=Q(contradictions__gt=0)),
+        all_contradictions=Sum("contradictions"),
+    )
+    return {repository: IssueTally(*numbers) for repository, *numbers in counted}
 
 
 def open_by_rule(repository: Repository) -> list[RuleTally]:

@@ -7,8 +7,17 @@ from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from audits.models import Audit, Repository, Waiver
-from audits.views.figures import AuditRow, Tally, audit_rows, merged, open_by_repository, waived_by_repository
+from audits.models import Audit, Issue, Repository, Waiver
+from audits.views.figures import (
+    AuditRow,
+    IssueTally,
+    Tally,
+    audit_rows,
+    issues_by_repository,
+    merged,
+    open_by_repository,
+    waived_by_repository,
+)
 from audits.views.pages import HtmxHttpRequest, render_page
 from audits.views.scores import ZoneScore, zone_scores
 
@@ -21,10 +30,11 @@ class RepositoryRow:
     waived: int
     waivers_wanting: int
     score: ZoneScore | None  # of production code
+    issues: IssueTally
 
 
 def repository_rows(user: Any) -> list[RepositoryRow]:
-    """What somebody may know of: violations and latest audit of each repository, by name. Six queries."""
+    """What somebody may know of: violations and latest audit of each repository, by name. Seven queries."""
     latest = Audit.objects.filter(repository=OuterRef("pk")).order_by("-id").values("pk")[:1]
     repositories = list(
         Repository.objects.visible_to(user)
@@ -37,6 +47,7 @@ def repository_rows(user: Any) -> list[RepositoryRow]:
     latest_rows = {row.audit.repository_id: row for row in audit_rows(audits)}
     tallies = open_by_repository()
     waived = waived_by_repository()
+    issues = issues_by_repository(Issue.objects.all())
     wanting = dict(
         Waiver.objects.wanting().order_by().values_list("repository_id").annotate(count=Count("pk"))
     )
@@ -48,6 +59,7 @@ def repository_rows(user: Any) -> list[RepositoryRow]:
             waived.get(repository.pk, 0),
             wanting.get(repository.pk, 0),
             next(iter(zone_scores(repository)), None),
+            issues.get(repository.pk, IssueTally()),
         )
         for repository in repositories
     ]

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from audits import access, members
 from audits.forms import RepositoryForm
-from audits.models import Audit, Covers, Repository, Role, Waiver
-from audits.views.figures import audit_rows, merged, open_by_rule, waived_in
+from audits.models import Audit, Covers, Issue, Repository, Role, Waiver
+from audits.views.figures import IssueTally, audit_rows, issues_by_repository, merged, open_by_rule, waived_in
 from audits.views.pages import HtmxHttpRequest, render_page
 from audits.views.scores import zone_scores
 from audits.views.violation_filter import ViolationFilter
@@ -57,6 +57,9 @@ def _context(repository: Repository, audits: list[Audit]) -> dict[str, Any]:
         "total": merged(row.tally for row in rules),
         "waived": waived_in(repository),
         "scores": zone_scores(repository),
+        "issues": issues_by_repository(Issue.objects.filter(repository=repository)).get(
+            repository.pk, IssueTally()
+        ),
         "waivers_wanting": Waiver.objects.wanting().filter(repository=repository).count(),
         "subjects": groups_of(worst, rows, {}, {}),
         "violations_url": reverse("audits:violation-list", args=[repository.slug]),

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from audits.models import Audit, Repository, State
+from audits.models import Audit, Issue, Repository, State
 from tests.audits.story import Story
 from tests.audits.views.conftest import SignIn, fragment
 
@@ -48,6 +48,22 @@ def test_failed_audit_shows_why(viewer: Client) -> None:
     assert "No such &lt;branch&gt;." in page
 
 
+@pytest.mark.parametrize("page", ["overview", "repository"])
+def test_issues_that_evidence_speaks_against_are_said_first(viewer: Client, story: Story, page: str) -> None:
+    url = "/" if page == "overview" else story.url
+    Issue.objects.create(repository=story.repository, title="One")
+    assert "contradicted" not in viewer.get(url).content.decode()
+    for title, contradictions in (("Two", 2), ("Three", 4)):
+        Issue.objects.create(repository=story.repository, title=title, contradictions=contradictions)
+    shown = viewer.get(url).content.decode()
+    assert "2 of 3 issues contradicted by evidence" in shown
+    link = f"/issues/?repository={story.repository.slug}&amp;contradicted=1"
+    assert f'href="{link}"' in shown
+    listed = viewer.get(link.replace("&amp;", "&")).content.decode()
+    assert "Two" in listed and "Three" in listed and "One" not in listed
+    assert page == "overview" or "6 statements about their repair are not so" in shown
+
+
 def test_sample_is_labelled_and_removable_only_by_who_may(viewer: Client, sign_in: SignIn) -> None:
     Repository.objects.create(name="Parcels", slug="parcels", location="/srv/p.git", is_sample=True)
     page = viewer.get("/").content.decode()
@@ -80,8 +96,8 @@ def test_overview_needs_the_same_queries_for_many_repositories(
         repository = Repository.objects.create(name=f"R{number}", slug=f"r{number}", location="/srv/r.git")
         Audit.objects.create(repository=repository, state=State.SUCCEEDED, commit_sha=f"{number}" * 40)
     with django_assert_num_queries(
-        8
-    ):  # session, user, repositories, latest audits, what they missed, open ones, waived ones, waivers to act on
+        9
+    ):  # session, user, repositories, latest audits, what they missed, open and waived ones, issues, waivers to act on
         boss.get("/")
 
 

@@ -120,8 +120,8 @@ def test_a_page_and_its_fragment_are_not_mixed_up_by_caches(viewer: Client, stor
 def test_page_needs_few_queries(
     boss: Client, story: Story, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    # session, user, repository, audits, what they missed, by rule, waived, waivers to act on, worst subjects and files
-    with django_assert_num_queries(10):
+    # session, user, repository, audits, what they missed, by rule, waived, issues, waivers, worst subjects and files
+    with django_assert_num_queries(11):
         boss.get(story.url)
 
 
