@@ -108,6 +108,15 @@ def _settle(audit: Audit, is_ancestor: lifespans.IsAncestor, tip: str | None, *,
 # --- Which audit counts for which commit, and which commit is the current one -------------------------------
 
 
+def is_on_branch(audit: Audit) -> bool:
+    """Whether the commit of a succeeded audit is the repository's current one or comes before it. Only of those do
+    lifespans tell; one on a branch of its own begins and ends none. Two queries."""
+    standing = _standing(audit.repository)
+    return standing.current is not None and audit.commit_sha in lifespans.ancestry(
+        standing.graph, standing.current
+    )
+
+
 def _standing(repository: Repository, without: Audit | None = None) -> Standing:
     audits = repository.audits.filter(state=State.SUCCEEDED, covers=Covers.COMMIT).order_by("id")
     if without is not None:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRedirect
 
-from audits import access, reports
+from audits import access, recording, reports
 from audits.models import Audit, Covers, Lifespan, State
 from audits.views.choices import Choices, among
 from audits.views.figures import HARMLESS, audit_rows, found_by_rule, merged
@@ -92,7 +92,11 @@ def audit_detail(request: HtmxHttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"audit": audit, "repository": audit.repository}
     if audit.state == State.SUCCEEDED:
         context |= _result(audit, request.GET.get("page"))
-        if against := request.GET.get("against", ""):
+        against = request.GET.get("against", "")
+        if not against and not (context["is_first"] or context["introduced"] or context["gone"]):
+            # No lifespan begins or ends here. Unless nothing was changed, the commit is on a branch of its own.
+            against = "" if recording.is_on_branch(audit) else audit.audited_parents[0]
+        if against:
             context |= _beside(audit, against)
     response = render_page(request, "audits/audit_detail.html", context, partials=("audit-panel",))
     if request.htmx.target == "audit-panel" and not audit.in_flight:

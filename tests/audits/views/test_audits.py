@@ -1,13 +1,20 @@
 """The list of audits, and one of them with its result, its problems or its error."""
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from audits.engine.git import GitRepository
+from audits.engine.policy import parse_policy
+from audits.engine.run import audit as engine_audit
 from audits.models import Audit, AuditProblem, State
-from tests.audits.story import Story
+from tests.audits.story import BEGAN, POLICY, Chapter, NoStore, Story, record, tree
 from tests.audits.views.conftest import SignIn, fragment
+from tests.samples import commit_tree
 
 pytestmark = pytest.mark.django_db
 
@@ -118,6 +125,27 @@ def test_audit_beside_another_says_why_a_build_fails(viewer: Client, story: Stor
     assert "A build of this commit passes" in page and "5 of the older one are gone" in page
     page = viewer.get(f"/audits/{first.pk}/?against=branch").content.decode()
     assert "it brings 4 violations" in page  # beside the newest commit of the branch
+
+
+def test_audit_of_a_branch_of_its_own_is_put_beside_where_it_began(viewer: Client, story: Story) -> None:
+    path = Path(story.repository.location)
+    second = story.audits[1].commit_sha
+    git = GitRepository(path)
+
+    def record_commit(files: dict[str, str], parent: str) -> Audit:
+        time = BEGAN + timedelta(minutes=20)
+        sha = commit_tree(path, files, "Aside", time, [parent], branch="aside")
+        commit = git.resolve(sha)
+        report = engine_audit(git, commit, parse_policy(POLICY), NoStore(), workers=1)
+        return record(story.repository, Chapter(commit, report))
+
+    more = tree(late=True) | {"app/aside.py": "from app.ids import IDType\n\nASIDE = IDType.RUN\n"}
+    page = viewer.get(f"/audits/{record_commit(more, second).pk}/").content.decode()
+    assert "it brings 1 violation" in page and "app/<wbr>aside.<wbr>py:3" in page
+    assert "+1 new" in page and "no change" not in page and second[:9] in page
+    same = tree(late=True) | {"README.md": "Nothing else"}
+    page = viewer.get(f"/audits/{record_commit(same, second).pk}/").content.decode()
+    assert "no change" in page and "it brings no violation" in page
 
 
 @pytest.mark.parametrize(
