@@ -15,7 +15,7 @@ import pygit2
 from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag, SortMode
 
 from audits.engine import git_executable
-from audits.engine.loose_objects import LooseObjects, objects_folder
+from audits.engine.loose_objects import LooseObjects, TooLarge, objects_folder
 
 # Repositories belong to whoever cloned them, not to the user that the site runs as. Nothing of a repository is ever
 # run: no hooks, no filters, no checkout. So libgit2's "who owns this directory" check protects nothing here.
@@ -24,6 +24,8 @@ pygit2.settings.owner_validation = False
 MAX_PATHS = 200_000
 # More than any policy lets a file have that is parsed. A pack of two megabytes can hold a file of two gigabytes.
 MAX_BLOB_BYTES = 16 * 1024**2
+# Of a commit, tag or directory. git itself has no limit, and libgit2 holds each that it reads.
+MAX_OBJECT_BYTES = 16 * 1024**2
 MAX_REVISION_LENGTH = 255
 MAX_SUBJECT_LENGTH = 300
 # The first and the last second that every database and calendar here can hold.
@@ -35,7 +37,8 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 class GitError(Exception):
     """A repository, revision or object that can't be read.
 
-    ``code`` is one of not-a-repository, empty-repository, unknown-revision, corrupt, too-many-paths, unmerged.
+    ``code`` is one of not-a-repository, empty-repository, unknown-revision, corrupt, too-large, too-many-paths,
+    unmerged.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -96,6 +99,7 @@ class GitRepository:
             raise GitError("not-a-repository", f"{path} is not a git repository") from error
         self._executable = git_executable.executable()
         self._listings: dict[str, dict[bytes, tuple[bytes, bytes]]] = {}
+        self._listed_names = 0
         self._loose = LooseObjects(objects_folder(Path(self._repo.path)))
 
     def resolve(self, rev: str = "") -> Commit:
@@ -106,7 +110,11 @@ class GitRepository:
             raise GitError("empty-repository", "the repository has no commits yet")
         try:
             self._check_tip(rev or "HEAD")
-            found = self._repo.revparse_single(rev or "HEAD").peel(pygit2.Commit)
+            named = self._repo.revparse_single(rev or "HEAD")
+            while isinstance(named, pygit2.Tag):
+                self._check(str(named.target))
+                named = self._repo[named.target]
+            found = named.peel(pygit2.Commit)
         except (KeyError, ValueError, pygit2.GitError) as error:
             if not rev:
                 raise GitError(
@@ -116,10 +124,14 @@ class GitRepository:
         return _commit(found)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        """Whether ``older`` is ``newer`` or one of its ancestors; False when either commit is absent."""
+        """Whether ``older`` is ``newer`` or one of its ancestors; False when either commit is absent.
+
+        Raises ``GitError`` where one of the commits between is too large to be read.
+        """
         if older == newer:
             return True
         try:
+            self._check_ancestry(older, newer)
             return bool(self._repo.descendant_of(newer, older))
         except (KeyError, ValueError, pygit2.GitError):
             return False
@@ -130,9 +142,10 @@ class GitRepository:
         Commits of one line of development stand together as far as ancestry allows. Raises ``GitError``.
         """
         try:
-            self._check(head)
+            hidden = [*known]
+            self._check_ancestry(head, *hidden)
             walk = self._repo.walk(pygit2.Oid(hex=head), SortMode.TOPOLOGICAL | SortMode.REVERSE)
-            for sha in known:
+            for sha in hidden:
                 walk.hide(pygit2.Oid(hex=sha))
             return [_commit(commit) for commit in walk]
         except (KeyError, ValueError, pygit2.GitError) as error:
@@ -161,6 +174,10 @@ class GitRepository:
                 sides = (_entry(path, was), _entry(path, now))
                 if sides != (None, None):
                     found[path] = sides
+                    if len(found) > _MAX_CHANGES:
+                        raise GitError(
+                            "too-many-paths", f"commit {new} changes more than {_MAX_CHANGES:,} paths"
+                        )
         return found
 
     def all_changes(self, pairs: Sequence[tuple[str, str]]) -> Generator[Changes, None, None]:
@@ -185,7 +202,7 @@ class GitRepository:
         trees = {sha: self.tree_id(sha) for pair in pairs for sha in pair if sha}
         nothing = git_executable.empty_tree(pairs[0][1])
         asked = [(trees[old] if old else nothing, trees[new]) for old, new in pairs]
-        found = git_executable.differences(program, self._repo.path, asked)
+        found = git_executable.differences(program, self._repo.path, asked, _MAX_CHANGES)
         with closing(found):
             for pair, (before, after), differences in zip(pairs, asked, found, strict=False):
                 changes: Changes = {}
@@ -202,6 +219,7 @@ class GitRepository:
     def merge_base(self, one: str, other: str) -> str | None:
         """The commit where two lines of development parted, None when they have none in common."""
         try:
+            self._check_ancestry(one, other)
             found = self._repo.merge_base(pygit2.Oid(hex=one), pygit2.Oid(hex=other))
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise GitError("corrupt", f"the ancestors of {one} and {other} can't be read") from error
@@ -249,8 +267,10 @@ class GitRepository:
                 raise GitError("corrupt", f"the directory {prefix or '/'} can't be read") from error
             if found is None:
                 raise GitError("corrupt", f"the directory {prefix or '/'} is no directory")
-            if len(self._listings) >= _MAX_LISTINGS:
+            self._listed_names += len(found)
+            if len(self._listings) >= _MAX_LISTINGS or self._listed_names > _MAX_LISTED_NAMES:
                 self._listings.clear()
+                self._listed_names = len(found)
             self._listings[tree] = found
         return found
 
@@ -300,7 +320,7 @@ class GitRepository:
         if (self.size(sha) or 0) > max_bytes:
             return None
         try:
-            loose = self._loose.read(sha)
+            loose = self._loose.read(sha, max_bytes)
             if loose is not None:
                 return loose[1] if loose[0] == b"blob" else None
             found = self._repo.odb.read(sha)
@@ -319,9 +339,8 @@ class GitRepository:
         """The bytes of a file at a commit; None when there is no such file (links and directories are none), or when
         ``blob`` does not read it."""
         try:
-            self._check(commit)
-            item = self._repo[commit].peel(pygit2.Tree)[path]
-        except (KeyError, ValueError, pygit2.GitError):
+            item = self._item(commit, path)
+        except (KeyError, ValueError, pygit2.GitError, GitError):
             return None
         if item.type != ObjectType.BLOB or item.filemode == FileMode.LINK:
             return None
@@ -330,20 +349,33 @@ class GitRepository:
     def entry(self, commit: str, path: str) -> Entry | None:
         """The file or link at a path of a commit; None when there is none, or the commit can't be read."""
         try:
-            self._check(commit)
-            item = self._repo[commit].peel(pygit2.Tree)[path]
-        except (KeyError, ValueError, pygit2.GitError):
+            item = self._item(commit, path)
+        except (KeyError, ValueError, pygit2.GitError, GitError):
             return None
         if item.type == ObjectType.TREE:
             return None
         return Entry(path, str(item.id), _KINDS.get(FileMode(item.filemode), "file"))
+
+    def _item(self, commit: str, path: str) -> pygit2.Object:
+        """What stands at a path of a commit. Raises ``KeyError`` and whatever says that it can't be read."""
+        self._check(commit)
+        item: pygit2.Object | None = None
+        folder = self._repo[commit].peel(pygit2.Commit).tree_id
+        for name in path.split("/"):
+            if item is not None and item.type != ObjectType.TREE:
+                raise KeyError(path)
+            self._check(str(folder))
+            item = self._repo[folder].peel(pygit2.Tree)[name]
+            folder = item.id
+        assert item is not None
+        return item
 
     def message(self, commit: str) -> str:
         """The whole message of a commit, empty when it can't be read."""
         try:
             self._check(commit)
             found = self._repo[commit].peel(pygit2.Commit)
-        except (KeyError, ValueError, pygit2.GitError):
+        except (KeyError, ValueError, pygit2.GitError, GitError):
             return ""
         return _text(found.raw_message, found.message_encoding).replace("\0", "")
 
@@ -359,8 +391,42 @@ class GitRepository:
         self._check(str(reference.target))
 
     def _check(self, sha: str) -> None:
-        """Raises ``ValueError`` when an object is damaged in a way that libgit2 would hang on."""
-        self._loose.read(sha)
+        """Raises ``GitError`` for a commit, tag or directory that is too large to be read, ``KeyError`` for one that is
+        absent, ``ValueError`` for one that is damaged in a way that libgit2 would hang on."""
+        try:
+            if self._loose.read(sha, MAX_OBJECT_BYTES) is not None:
+                return
+            size = self._repo.odb.read_header(sha)[1]
+        except TooLarge as error:
+            size = error.size
+        if size > MAX_OBJECT_BYTES:
+            raise GitError(
+                "too-large",
+                f"the commit, tag or directory {sha} has {size:,} bytes; the limit is {MAX_OBJECT_BYTES:,}",
+            )
+
+    def _check_ancestry(self, *heads: str) -> None:
+        """As ``_check``, for commits and all their ancestors: what walks over them reads each as a whole.
+
+        What one walk has seen no other one looks at again, in this process.
+        """
+        seen: set[str] = set()
+        pending = [*heads]
+        while pending:
+            sha = pending.pop()
+            if sha in seen or sha in _CHECKED:
+                continue
+            seen.add(sha)
+            try:
+                self._check(sha)
+                pending += [str(parent) for parent in self._repo[sha].peel(pygit2.Commit).parent_ids]
+            except KeyError:
+                if sha in heads:
+                    raise
+                # a shallow clone ends here, or the walk says what is wrong
+        if len(_CHECKED) > _MAX_CHECKED:
+            _CHECKED.clear()
+        _CHECKED.update(seen)
 
 
 _TREE = b"40000"
@@ -369,6 +435,11 @@ _SUBMODULE = b"160000"
 _MODES = {_LINK: "link", _SUBMODULE: "submodule"}
 _KINDS_BY_MODE = {mode.decode(): kind for mode, kind in _MODES.items()}
 _MAX_LISTINGS = 5_000
+_MAX_LISTED_NAMES = 1_000_000
+_MAX_CHANGES = 2 * MAX_PATHS  # each path gone, and as many come
+# Commits that are no larger than they may be, nor is any of their ancestors: their ids say so for every repository.
+_CHECKED: set[str] = set()
+_MAX_CHECKED = 1_000_000
 
 
 def _parsed(data: bytes, width: int) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:

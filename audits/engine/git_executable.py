@@ -8,6 +8,7 @@ It is killed when nobody wants its answers any more.
 
 import hashlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,8 @@ Side = tuple[str, str] | None
 Difference = tuple[bytes, Side, Side]
 
 _CHUNK = 1 << 20
+_LONGEST_NAME = 1 << 24
+_MOST_MEMORY = 2 << 30  # of the process, without the packs, which it maps
 _NOTHING = "000000"
 _COMMAND = (
     "diff-tree", "--stdin", "-r", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv",
@@ -59,9 +62,9 @@ def empty_tree(like: str) -> str:
 
 
 def differences(
-    program: str, git_folder: str, pairs: Sequence[tuple[str, str]]
+    program: str, git_folder: str, pairs: Sequence[tuple[str, str]], most: int
 ) -> Generator[list[Difference], None, None]:
-    """The differences between each two trees (their ids), pair by pair in the order of ``pairs``.
+    """The differences between each two trees (their ids), at most ``most``, pair by pair in the order of ``pairs``.
 
     Raises ``ExecutableError``, perhaps after some pairs: what came before is right.
     """
@@ -83,9 +86,11 @@ def differences(
             raise ExecutableError(f"{program} can't be run") from error
     assert process.stdout is not None
     try:
+        with suppress(AttributeError, OSError):  # it has ended already, or this is no Linux
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
         # Who dies on the last pair has said its line already, so that answer waits for the word of success.
         last: list[Difference] | None = None
-        for found in _answers(process.stdout, pairs):
+        for found in _answers(process.stdout, pairs, most):
             if last is not None:
                 yield last
             last = found
@@ -100,7 +105,9 @@ def differences(
         process.stdout.close()
 
 
-def _answers(stream: IO[bytes], pairs: Sequence[tuple[str, str]]) -> Generator[list[Difference], None, None]:
+def _answers(
+    stream: IO[bytes], pairs: Sequence[tuple[str, str]], most: int
+) -> Generator[list[Difference], None, None]:
     """Each pair's differences. A line "old new" stands before them, so it is clear what is answered."""
     found: list[Difference] | None = None
     answered = 0
@@ -110,6 +117,8 @@ def _answers(stream: IO[bytes], pairs: Sequence[tuple[str, str]]) -> Generator[l
         if meta is not None:
             assert found is not None
             found.append((token, *_sides(meta, modes)))
+            if len(found) > most:
+                raise ExecutableError("git finds too much")
             meta = None
             continue
         *heads, meta = token.split(b"\n")
@@ -135,6 +144,8 @@ def _tokens(stream: IO[bytes]) -> Iterator[bytes]:
     rest = b""
     while chunk := stream.read(_CHUNK):
         *whole, rest = (rest + chunk).split(b"\0")
+        if len(rest) > _LONGEST_NAME:
+            raise ExecutableError("git names something that is too long")
         yield from whole
     yield rest
 

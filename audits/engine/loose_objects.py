@@ -4,9 +4,19 @@ import hashlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
+_START = 1 << 12
 # Repositories that lend their objects to others, one after the other.
 _MAX_LENDERS = 5
+
+
+class TooLarge(ValueError):
+    """An object of more bytes than were wanted. It was not inflated."""
+
+    def __init__(self, sha: str, size: int) -> None:
+        super().__init__(f"object {sha} has {size:,} bytes")
+        self.size = size
 
 
 class LooseObjects:
@@ -18,24 +28,28 @@ class LooseObjects:
     def __init__(self, folder: Path) -> None:
         self._folders = list(_with_lenders(folder))
 
-    def read(self, sha: str) -> tuple[bytes, bytes] | None:
-        """An object's kind and bytes, None when it isn't loose. Raises ``ValueError`` when it is damaged."""
+    def read(self, sha: str, max_bytes: int) -> tuple[bytes, bytes] | None:
+        """An object's kind and bytes, None when it isn't loose. Raises ``TooLarge``, when damaged ``ValueError``."""
         for folder in self._folders:
             try:
-                packed = (folder / sha[:2] / sha[2:]).read_bytes()
-            except (OSError, ValueError):
+                with open(f"{folder}/{sha[:2]}/{sha[2:]}", "rb") as file:
+                    return _inflated(sha, file, max_bytes)
+            except OSError:
                 continue
-            return _inflated(sha, packed)
         return None
 
 
-def _inflated(sha: str, packed: bytes) -> tuple[bytes, bytes]:
+def _inflated(sha: str, file: IO[bytes], max_bytes: int) -> tuple[bytes, bytes]:
     stream = zlib.decompressobj()
     try:
-        head = stream.decompress(packed, 64)
+        head = stream.decompress(file.read(_START), 64)
         header, _, start = head.partition(b"\0")
         kind, size = header.split(b" ")
-        data = start + stream.decompress(stream.unconsumed_tail, max(int(size) - len(start), 0) + 1)
+        if int(size) > max_bytes:
+            raise TooLarge(sha, int(size))
+        # What nothing compresses is a little larger in the file than it is.
+        rest = stream.unconsumed_tail + file.read(2 * int(size) + _START)
+        data = start + stream.decompress(rest, max(int(size) - len(start), 0) + 1)
     except zlib.error as error:
         raise ValueError(f"object {sha} is damaged") from error
     digest = hashlib.new("sha1" if len(sha) == 40 else "sha256", header + b"\0" + data, usedforsecurity=False)

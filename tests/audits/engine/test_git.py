@@ -11,7 +11,7 @@ import pytest
 from pygit2.enums import FileMode, ObjectType
 
 from audits.engine.findings import ProblemKind
-from audits.engine.git import MAX_BLOB_BYTES, GitError, GitRepository
+from audits.engine.git import MAX_BLOB_BYTES, MAX_OBJECT_BYTES, GitError, GitRepository
 from audits.engine.policy import parse_policy
 from audits.engine.run import audit
 from tests.samples import commit_tree, init_repository
@@ -321,6 +321,67 @@ def test_too_many_paths_are_refused(bare: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(GitError) as caught:
         list(GitRepository(bare).tree(commit))
     assert caught.value.code == "too-many-paths"
+
+
+def packed(path: Path) -> None:
+    """Puts all objects of a repository into one pack."""
+    repository = pygit2.Repository(str(path))
+    ids = list(repository.odb)
+    repository.pack(str(path / "objects/pack"))
+    for oid in map(str, ids):
+        remove_object(path, oid)
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_commit_that_is_too_large_is_not_read_however_one_comes_to_it(bare: Path, is_packed: bool) -> None:
+    first = commit_tree(bare, FILES, "before the large one", TIME, [])
+    large = commit_tree(bare, FILES, "#" * (MAX_OBJECT_BYTES + 1), TIME, [first])
+    last = commit_tree(bare, {"c.py": "c"}, "after the large one", TIME, [large])
+    beside = commit_tree(bare, {"d.py": "d"}, "beside the large one", TIME, [first])
+    if is_packed:
+        packed(bare)
+    repository = GitRepository(bare)
+    for ask in (
+        lambda: repository.resolve(large),
+        lambda: repository.log(last),
+        lambda: repository.log(beside, [last]),
+        lambda: repository.is_ancestor(first, last),
+        lambda: repository.merge_base(beside, last),
+        lambda: repository.tree_id(large),
+        lambda: list(repository.tree(large)),
+        lambda: repository.changes(large, last),
+    ):
+        with pytest.raises(GitError, match=rf"{large} has [\d,]+ bytes; the limit is 16,777,216$") as caught:
+            ask()
+        assert caught.value.code == "too-large"
+    assert (repository.message(large), repository.read(large, "a.py"), repository.entry(large, "a.py")) == (
+        "",
+        None,
+        None,
+    )
+    assert repository.is_ancestor(first, beside) and repository.read(last, "c.py") == b"c"
+
+
+def test_a_directory_that_is_too_large_is_not_read(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = commit_tree(bare, {f"d/f{n:03}.py": "" for n in range(200)} | {"a.py": "a"}, "m", TIME, [])
+    monkeypatch.setattr("audits.engine.git.MAX_OBJECT_BYTES", 2_000)
+    repository = GitRepository(bare)
+    with pytest.raises(GitError, match=r"the limit is 2,000$") as caught:
+        list(repository.tree(commit))
+    assert caught.value.code == "too-large"
+    assert repository.read(commit, "d/f001.py") is None and repository.read(commit, "a.py") == b"a"
+
+
+def test_a_tag_that_is_too_large_is_not_read(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = pygit2.Repository(str(bare))
+    who = pygit2.Signature("A", "a@b")
+    inner = repository.create_tag("inner", repository.head.target, ObjectType.COMMIT, who, "#" * 3_000)
+    repository.create_tag("outer", inner, ObjectType.TAG, who, "short")
+    assert GitRepository(bare).resolve("outer").sha == str(repository.head.target)
+    monkeypatch.setattr("audits.engine.git.MAX_OBJECT_BYTES", 2_000)
+    for name in ("inner", "outer"):
+        with pytest.raises(GitError, match=r"the limit is 2,000$"):
+            GitRepository(bare).resolve(name)
 
 
 def test_a_deep_tree_is_walked(bare: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 
 import pygit2
@@ -155,6 +156,38 @@ def test_a_folder_that_cannot_be_read_is_an_error_and_no_empty_one(
     assert caught.value.code == "corrupt"
 
 
+def test_a_directory_that_is_too_large_is_refused_with_the_limit(
+    trees: Trees, program: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = trees.commit({b"a": (FILE, b"1")})
+    many: Tree = {b"large": (FOLDER, {b"f%03d" % n: (FILE, b"1") for n in range(200)})}
+    two = trees.commit(many, one)
+    monkeypatch.setattr("audits.engine.git.MAX_OBJECT_BYTES", 2_000)
+    monkeypatch.setattr("audits.engine.git._MAX_CHANGES", 100)
+    with pytest.raises(GitError, match=r"has 6,400 bytes; the limit is 2,000$") as caught:
+        listed(trees.path, (one, two), (two, one))
+    assert caught.value.code == "too-large"
+
+
+def test_more_changes_than_two_trees_may_have_are_refused(
+    trees: Trees, program: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = trees.commit({b"a": (FILE, b"1")})
+    two = trees.commit({b"f%03d" % n: (FILE, b"1") for n in range(102)}, one)
+    monkeypatch.setattr("audits.engine.git._MAX_CHANGES", 103)
+    assert [len(changes) for changes in listed(trees.path, (one, two), (two, one))] == [103, 103]
+    monkeypatch.setattr("audits.engine.git._MAX_CHANGES", 102)
+    with pytest.raises(GitError, match="changes more than 102 paths") as caught:
+        listed(trees.path, (one, two), (two, one))
+    assert caught.value.code == "too-many-paths"
+
+
+def test_a_name_without_an_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_executable, "_LONGEST_NAME", 1_000)
+    with pytest.raises(git_executable.ExecutableError, match="too long"):
+        list(git_executable._tokens(BytesIO(b"n" * 2_000)))
+
+
 def test_a_commit_that_is_not_here_is_an_error(trees: Trees, program: str | None) -> None:
     one = trees.commit({b"a": (FILE, b"1")})
     with pytest.raises(GitError):
@@ -203,7 +236,7 @@ def test_it_is_killed_when_nobody_listens_any_more(
     line = f"{empty} {tree}\\n"
     sleepy = _writes(f"echo $$ > {tmp_path}/pid; printf '{3 * line}:1 2 3 4 M\\0'; exec sleep 1000")(tmp_path)
     monkeypatch.setattr(git_executable, "_CHUNK", 1)
-    with closing(git_executable.differences(sleepy, str(trees.path), [(empty, tree)] * 3)) as answers:
+    with closing(git_executable.differences(sleepy, str(trees.path), [(empty, tree)] * 3, 9)) as answers:
         assert next(answers) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
