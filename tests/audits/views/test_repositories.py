@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -101,10 +102,15 @@ def test_running_audit_is_polled_and_shows_how_far_it_is(viewer: Client, story: 
     assert "HX-Refresh" not in response.headers
 
 
-def test_waiting_audit_says_that_it_waits(viewer: Client, story: Story) -> None:
+def test_waiting_audit_says_that_it_waits_and_where_the_reason_stands(viewer: Client, story: Story) -> None:
     Audit.objects.create(repository=story.repository)
     page = viewer.get(story.url).content.decode()
     assert "Waiting for a worker" in page
+    assert "ask an administrator" in page and 'href="/operations/"' not in page
+    administrator = Client()
+    administrator.force_login(User.objects.create_superuser("administrator"))
+    hint = administrator.get(story.url).content.decode().split("as soon as a worker is free")[1][:120]
+    assert '<a href="/operations/">Operations</a> says' in hint
 
 
 def test_poll_after_the_end_reloads_the_page(viewer: Client, story: Story) -> None:
