@@ -289,10 +289,12 @@ def arrived(repository_id: int) -> None:
 
 
 def behind() -> list[int]:
-    """The repositories with something to do: commits that weren't looked through for trackers, or marked issues."""
+    """The repositories with something to do: commits that weren't looked through for trackers, nor are just now, or
+    marked issues."""
     waiting = set(
         Issue.objects.exclude(stale_since=None).order_by().values_list("repository", flat=True).distinct()
     )
+    behind = set()
     recently = timezone.now() - timedelta(seconds=settings.SSOT_REDISPATCH_SECONDS)
     for repository in Repository.objects.select_related("tracker_scan", "current_audit", "history"):
         head, scan = _head(repository), getattr(repository, "tracker_scan", None)
@@ -303,8 +305,8 @@ def behind() -> list[int]:
         gave_up = scan is not None and scan.tried_sha == head and scan.attempts >= settings.SSOT_MAX_ATTEMPTS
         is_tried = scan is not None and scan.tried_at is not None and scan.tried_at > recently
         if not gave_up and not is_tried:
-            waiting.add(repository.pk)
-    return sorted(waiting)
+            behind.add(repository.pk)
+    return sorted(waiting | (behind - tracking.scanned_now(behind)))
 
 
 def _head(repository: Repository) -> str:
@@ -330,8 +332,8 @@ def keep_up(repository_id: int) -> None:
         return
     git = _git(repository)
     head = _head(repository)
-    if head:
-        _scan(repository, git, head)
+    if head and not _scan(repository, git, head):
+        return
     gathering = Gathering(repository, git)
     for issue in Issue.objects.filter(repository=repository).exclude(stale_since=None).order_by("pk"):
         judge(issue, gathering)
@@ -344,25 +346,30 @@ def _git(repository: Repository) -> GitRepository | None:
         return None
 
 
-def _scan(repository: Repository, git: GitRepository | None, head: str) -> None:
+def _scan(repository: Repository, git: GitRepository | None, head: str) -> bool:
+    """Answers False when it gave way to somebody who waits for the repository."""
     state, _ = TrackerScan.objects.get_or_create(repository=repository)
     row = TrackerScan.objects.filter(pk=state.pk)
     with transaction.atomic():
         free = tracking.free_scan(repository)
         if free is None or (free.head_sha, free.pattern) == (head, repository.tracker_pattern):
-            return
+            return True
         attempts = free.attempts + 1 if free.tried_sha == head else 1
         row.update(attempts=attempts, tried_sha=head, tried_at=Now())
     try:
         if git is None:
             raise GitError("not-a-repository", "this host can’t read the repository")
         tracking.scan(repository, git, head)
+    except tracking.GaveWayError:
+        row.update(attempts=attempts - 1)
+        return False
     except GitError as error:
         words = str(error)
         row.update(error=recording.clean(f"{words[:1].upper()}{words[1:]}."))
         logger.warning("Repository %s: its trackers can't be followed: %s", repository.pk, error)
     else:
         arrived(repository.pk)
+    return True
 
 
 def judge(issue: Issue, gathering: Gathering) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from audits import recording, trackers
@@ -17,6 +17,12 @@ from audits.models import Claim, Repository, Tracker, TrackerScan, TrackerVersio
 from audits.trackers import Statement, TrackerError
 
 Change = tuple[Entry | None, Entry | None]
+
+_LOOKS_UP_EVERY = 200  # commits
+
+
+class GaveWayError(Exception):
+    """Somebody waits for what a scan holds until its end: for the repository to be deleted, say."""
 
 
 def matches(pattern: str, path: str) -> bool:
@@ -35,7 +41,8 @@ def scan(
 
     Only commits after those that were looked through already are read; all of them when the branch was rewritten or
     the pattern is another one now. ``progress`` is told of commits done and in total. Nothing is done while somebody
-    else is at it. Raises ``GitError``.
+    else is at it. Raises ``GitError``, and ``GaveWayError`` when somebody waits for it, who goes first: nothing was
+    taken in.
     """
     TrackerScan.objects.get_or_create(repository=repository)
     state = free_scan(repository)
@@ -49,7 +56,9 @@ def scan(
     steps = [(commit.parents[0] if commit.parents else "", commit.sha) for commit in commits]
     with closing(git.all_changes(steps)) as listed:
         for number, (commit, changes) in enumerate(zip(commits, listed, strict=True)):
-            if number % 200 == 0:
+            if number % _LOOKS_UP_EVERY == 0:
+                if _is_waited_for():
+                    raise GaveWayError
                 progress(number, len(commits))
             found.take(commit, changes)
     for tracker in found.by_path.values():
@@ -66,6 +75,27 @@ def free_scan(repository: Repository) -> TrackerScan | None:
     locked it, which is not waited for: that may take minutes."""
     rows = TrackerScan.objects.select_for_update(skip_locked=True, of=("self",))
     return rows.filter(repository=repository).first()
+
+
+def scanned_now(repository_ids: Iterable[int]) -> set[int]:
+    """Of some repositories those whose trackers somebody takes in at this moment."""
+    rows = TrackerScan.objects.filter(repository__in=repository_ids)
+    with transaction.atomic():
+        free = set(
+            rows.select_for_update(skip_locked=True, of=("self",)).values_list("repository", flat=True)
+        )
+    return set(rows.values_list("repository", flat=True)) - free
+
+
+def _is_waited_for() -> bool:
+    """Whether another session waits for a lock of this one's."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+        )
+        (waited_for,) = cursor.fetchone() or (False,)
+    return bool(waited_for)
 
 
 def _forget(repository: Repository) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """Issues: made, judged, kept up."""
 
 import threading
+import time
+from collections.abc import Callable
 from itertools import permutations
 
 import pytest
@@ -8,6 +10,8 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from audits import auditing, burndown, documents, ingesting, remediation, timeline, tracking, working
+from audits.engine.git import Changes
+from audits.engine.git import Commit as GitCommit
 from audits.models import Covers, Issue, Judgement, Repository, TestRun, Tracker, TrackerScan, Violation
 from audits.remediation import Subject
 from tests.audits.conftest import AddRepository
@@ -96,6 +100,57 @@ def test_nobody_waits_for_another_who_takes_the_trackers_in(repository: Reposito
     assert not Tracker.objects.filter(repository=repository).exists()
     remediation.keep_up(repository.pk)
     assert Tracker.objects.filter(repository=repository).exists(), "the next one does it"
+
+
+def elsewhere(work: Callable[[], None]) -> threading.Thread:
+    """What does some work in a session of its own."""
+
+    def do() -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    return threading.Thread(target=do)
+
+
+def test_a_repository_whose_trackers_are_taken_in_is_not_behind(repository: Repository) -> None:
+    audit(repository, Covers.COMMIT)
+    found: list[int] = []
+    other = elsewhere(lambda: found.extend(remediation.behind()))
+    with transaction.atomic():
+        TrackerScan.objects.create(repository=repository)
+    with transaction.atomic():
+        TrackerScan.objects.select_for_update().get(repository=repository)
+        other.start()
+        other.join()
+    assert found == []
+    assert remediation.behind() == [repository.pk]
+
+
+def test_a_repository_is_removed_while_its_trackers_are_taken_in(
+    repository: Repository, remedy: Remedy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit(repository, Covers.COMMIT)
+    commits: list[str] = []
+    take_in = tracking._Following.take
+    remover = elsewhere(lambda: auditing.remove(repository))
+
+    def take(self: tracking._Following, commit: GitCommit, changes: Changes) -> None:
+        take_in(self, commit, changes)
+        commits.append(commit.sha)
+        if Tracker.objects.filter(repository=repository).exists() and not remover.ident:
+            remover.start()
+            while not tracking._is_waited_for():
+                assert remover.is_alive()
+                time.sleep(0.01)
+
+    monkeypatch.setattr(tracking, "_LOOKS_UP_EVERY", 1)
+    monkeypatch.setattr(tracking._Following, "take", take)
+    remediation.keep_up(repository.pk)
+    remover.join()
+    assert not Repository.objects.exists() and not Tracker.objects.exists()
+    assert commits[-1] == remedy.discovered, "what came later was not looked at"
 
 
 def test_the_whole_story_is_judged_from_its_rows(repository: Repository, remedy: Remedy) -> None:
