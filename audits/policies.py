@@ -55,7 +55,7 @@ def save(
         Repository.objects.filter(pk=repository.pk).update(policy=version)
         if found is not None:
             waiving.take_over(repository.pk, found)
-            scoring.take_over(repository.pk, found)
+            scoring.redeclare(repository.pk, found)
     repository.policy = version
     return version, True
 

@@ -64,11 +64,27 @@ class Level:
 
 
 def take_over(repository_id: int, policy: Policy) -> None:
-    """Have a repository's canonical subjects be those of a policy, and score it anew."""
+    """Have a repository's canonical subjects be those of a policy, and score it anew: its violations have changed."""
+    _declare(repository_id, policy)
+    renew_all(repository_id)
+
+
+def redeclare(repository_id: int, policy: Policy) -> None:
+    """The same where its violations are as they were: its history is gone through only if they have other owners now,
+    which takes seconds where there are hundreds of thousands. Hardly an edit of a policy does that."""
+    before = [_owned(repository) for repository in Repository.objects.filter(pk=repository_id)]
+    _declare(repository_id, policy)
+    after = [_owned(repository) for repository in Repository.objects.filter(pk=repository_id)]
+    if before == after and SubjectTrend.objects.filter(repository=repository_id).exists():
+        renew(repository_id)
+    else:
+        renew_all(repository_id)
+
+
+def _declare(repository_id: int, policy: Policy) -> None:
     canon = canon_of(policy)
     value = {"tables": canon.tables, "forbidden": canon.forbidden}
     Repository.objects.filter(pk=repository_id).update(canonical=value)
-    renew_all(repository_id)
 
 
 def renew_all(repository_id: int) -> None:
@@ -156,14 +172,18 @@ def _levels(repository: Repository) -> list[tuple[int, ...]]:
     return levels
 
 
+def _owned(repository: Repository) -> list[tuple[str, str, str]]:
+    """The rules and subjects of all violations that are about a canonical subject, and which. One query."""
+    canon = _canon(repository)
+    known = Violation.objects.filter(repository=repository).values_list("rule", "subject")
+    keys = known.order_by("rule", "subject").distinct()
+    return [(rule, subject, name) for rule, subject in keys if (name := canon.owner(rule, subject))]
+
+
 def _dirty(repository: Repository, arrives: dict[int, int]) -> Iterator[tuple[int, ...]]:
     """In order of the branch: the position of each commit by which events came to it, and how many canonical subjects
     then had violations in each zone. ``arrives`` are those positions by commit, in order of the commits."""
-    canon = _canon(repository)
-    known = (
-        Violation.objects.filter(repository=repository).order_by().values_list("rule", "subject").distinct()
-    )
-    owned = [(*key, name) for key in known if (name := canon.owner(*key))]
+    owned = _owned(repository)
     values: dict[str, Any] = {
         "repository": repository.pk,
         "rules": [rule for rule, _, _ in owned],

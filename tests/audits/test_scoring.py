@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from audits import auditing, scoring, tasks, waiving, working
+from audits import auditing, policies, scoring, tasks, waiving, working
 from audits.engine.canonical import canon_of
 from audits.engine.policy import parse_policy
 from audits.models import (
@@ -184,6 +184,24 @@ def test_another_policy_measures_all_of_history_anew(repository: Repository) -> 
     repository.refresh_from_db()
     assert [each.name for each in scoring.standings(repository)] == ["app.ids.IDType"]
     assert [each.values for each in scoring.over_history(repository)] == [(1, 0, 0, 0), (0, 1, 0, 0)]
+
+
+def test_a_policy_that_gives_violations_no_other_owners_leaves_history_alone(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone_through = []
+    levels = scoring._levels
+    monkeypatch.setattr(scoring, "_levels", lambda found: gone_through.append(found) or levels(found))
+    more = POLICY + '\n[[unique]]\nsymbol = "app.new.Thing"\n'
+    policies.save(repository, more)
+    repository.refresh_from_db()
+    assert repository.score["subjects"] == 4 and not gone_through
+    policies.save(repository, more.replace("os.environ", "os.getenv"))
+    assert gone_through == [repository]
+    SubjectTrend.objects.all().delete()
+    policies.save(repository, more)
+    kept = SubjectTrend.objects.get().levels
+    assert [tuple(level) for level in kept] == levels(Repository.objects.get())
 
 
 @pytest.mark.parametrize(
