@@ -36,6 +36,8 @@ from ssot_dash.embedded.server import Server
 from ssot_dash.embedded.supervisor import Program
 from ssot_dash.embedded.valkey import Valkey
 
+# Marks of tests that take long, the longest first.
+LONG = ("long", "celery", "browser")
 # Tests that reckon with the day take less, also on a busy machine.
 SHORTLY_SECONDS = 60
 
@@ -100,6 +102,34 @@ def pytest_configure(config: pytest.Config) -> None:
         check=True,
     )
     os.environ["SSOT_TEST_TEMPLATE"] = template
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that a run doesn't end with one test while the other workers have none left.
+
+    pytest-xdist cuts the list into as many parts as there are workers: each part begins with its share.
+    """
+    if "PYTEST_XDIST_WORKER_COUNT" not in os.environ:
+        return
+    left = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    early = sorted((item for item in items if _lateness(item) < len(LONG)), key=_lateness)
+    others = [item for item in items if _lateness(item) == len(LONG)]
+    parts = [early[number::left] for number in range(left)]
+    size = len(items)
+    items.clear()
+    for part in parts:
+        room = max(size // left - len(part), 0)
+        items += [*part, *others[:room]]
+        del others[:room]
+        size -= len(part) + room
+        left -= 1
+    items += others
+
+
+def _lateness(item: pytest.Item) -> int:
+    """0 for what begins first."""
+    return next((place for place, mark in enumerate(LONG) if item.get_closest_marker(mark)), len(LONG))
 
 
 # What Django does after each test that commits, instead of truncating every table.

@@ -231,6 +231,7 @@ def test_a_saved_policy_stops_a_history_that_follows_the_former_one(
 # --- The migration --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_policies_from_before_versions_become_first_versions_and_back() -> None:
     executor = MigrationExecutor(connection)
     leaves = executor.loader.graph.leaf_nodes()

@@ -177,6 +177,7 @@ class _Endless(io.RawIOBase):
         return next(self.pieces, b"")
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_report() -> None:
     tracemalloc.start()
     try:

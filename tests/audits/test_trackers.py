@@ -245,6 +245,7 @@ def test_dates_and_numbers_that_there_are_not_are_no_claims() -> None:
     assert (tracker.created, tracker.updated, tracker.issue, tracker.counts) == (None, None, None, ())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "piece",
     ["# Step 0\n", "## Step 1.1\n- [ ] a\n", "# Step 1.1 ✅ Step 1.2 ", "Step 0 ", "[`**(", "# "],

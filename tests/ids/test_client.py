@@ -199,6 +199,7 @@ def web_server(child_environment: dict[str, str], tmp_path: Path) -> Iterator[We
     server.stop()
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_and_comes_back_leaves_no_id_twice_and_none_untold(
     secret: str, web_server: WebServer
 ) -> None:

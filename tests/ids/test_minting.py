@@ -165,6 +165,7 @@ def test_a_child_of_a_fork_never_uses_what_its_parent_leased(child_environment: 
     assert recorded() == set(identifiers)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_eight_processes_with_kills_never_issue_a_duplicate(
     child_environment: dict[str, str], tmp_path: Path

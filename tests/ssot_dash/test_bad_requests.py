@@ -113,6 +113,7 @@ def wrong_answers(client: Client, asked: set[str], method: str, path: str, first
             yield f"{method} {path[:100]} with {query[:300]}: {error!r}"[:600]
 
 
+@pytest.mark.long
 def test_no_address_and_no_form_of_a_page_breaks_it(all_of_it: World, asked: set[str]) -> None:
     client = boss_of(all_of_it)
     wrong = []

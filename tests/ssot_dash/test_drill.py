@@ -46,6 +46,7 @@ def test_without_network_namespaces_a_second_host_is_not_run_and_says_why(
         pass
 
 
+@pytest.mark.long
 @pytest.mark.celery
 def test_fifty_clicks_at_once_are_survived_and_nothing_is_lost() -> None:
     done = drill("F18", "--times", "1")

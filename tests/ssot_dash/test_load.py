@@ -42,6 +42,7 @@ def fill(**more: Any) -> None:
     call_command("load", "fill", **{**SMALL, **more})
 
 
+@pytest.mark.long
 def test_every_page_of_a_filled_site_answers(live_server: Any, capsys: pytest.CaptureFixture[str]) -> None:
     fill()
     assert (Violation.objects.count(), TestResult.objects.count(), IssuedID.objects.count()) == (400, 60, 60)

@@ -85,6 +85,7 @@ def verdict(need: int, right: int) -> set[int]:
     return set() if right >= need else {403}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("who", PEOPLE)
 def test_everybody_gets_what_their_role_says_and_learns_nothing_else(who: str, all_of_it: World) -> None:
     client = client_of(all_of_it.people[who])

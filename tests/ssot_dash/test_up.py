@@ -69,7 +69,7 @@ class Site:
         return self.process.wait(START_SECONDS)
 
     def get(self, path: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS)
         with contextlib.closing(connection):
             connection.request("GET", path)
             return connection.getresponse().status
@@ -122,15 +122,23 @@ def test_ready_is_said_after_every_answer_from_before_is_forgotten() -> None:
     assert KEPT_SECONDS > health.CACHE_SECONDS
 
 
+@pytest.mark.long
 def test_life_of_a_site(start: Callable[..., Site]) -> None:
+    """Its parts are killed, then its supervisor, then all of it: each time it goes on with all data."""
     site = start()
     site.wait_for("SSOT Dash is ready")
     said = site.said()
     assert f"http://127.0.0.1:{site.port}/\n" in said
+    if (
+        "Not all of it is well yet" in said
+    ):  # on a busy machine, workers may take longer than it waits for them
+        assert processes.wait_until(lambda: site.get("/readyz") == 200, START_SECONDS, 0.2)
     assert site.get("/readyz") == 200
     welcome = re.search(r"First sign-in .*: http://127\.0\.0\.1:\d+(/welcome/\S+)", said)
     assert welcome is not None
     assert site.get(welcome[1]) == 200
+    with site.database() as connection:
+        connection.execute("INSERT INTO django_session VALUES ('kept', '', now())")
 
     second = subprocess.run(
         site.process.args,
@@ -149,26 +157,11 @@ def test_life_of_a_site(start: Callable[..., Site]) -> None:
         os.kill(site.master(word), signal.SIGKILL)
         site.wait_for(f"{name} ended unexpectedly (SIGKILL); starting it again")
         site.wait_for(f"{name} is running again")
-    assert processes.wait_until(lambda: site.get(welcome[1]) == 200, 300, 0.2)
-
-    site.process.send_signal(signal.SIGTERM)
-    assert site.wait() == 0
-    assert site.said().endswith("Stopped.\n")
-    assert site.members() == {}
-    assert not (site.data / "running.json").exists()
-    with pytest.raises(ConnectionRefusedError):
-        site.get("/login/")
-
-
-def test_after_kill_9_the_next_start_has_all_data(start: Callable[..., Site]) -> None:
-    site = start()
-    site.wait_for("SSOT Dash is ready")
-    with site.database() as connection:
-        connection.execute("INSERT INTO django_session VALUES ('kept', '', now())")
+    assert processes.wait_until(lambda: site.get(welcome[1]) == 200, START_SECONDS, 0.2)
 
     site.process.kill()
     site.wait()
-    assert processes.wait_until(lambda: site.members() == {}, 300, 0.1), site.members()
+    assert processes.wait_until(lambda: site.members() == {}, START_SECONDS, 0.1), site.members()
 
     again = start()
     again.wait_for("SSOT Dash is ready")
@@ -183,15 +176,21 @@ def test_after_kill_9_the_next_start_has_all_data(start: Callable[..., Site]) ->
     with last.database() as connection:
         assert connection.execute("SELECT session_key FROM django_session").fetchall() == [("kept",)]
     assert last.get("/login/") == 200
-    last.process.send_signal(signal.SIGINT)
+    last.process.send_signal(signal.SIGTERM)
     assert last.wait() == 0
+    assert last.said().endswith("Stopped.\n")
     assert last.members() == {}
+    assert not (last.data / "running.json").exists()
+    with pytest.raises(ConnectionRefusedError):
+        last.get("/login/")
 
 
-def test_stopping_during_the_start_leaves_nothing(start: Callable[..., Site]) -> None:
+@pytest.mark.long
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_stopping_during_the_start_leaves_nothing(start: Callable[..., Site], told: signal.Signals) -> None:
     site = start()
     site.wait_for("Bringing the database up to date")
-    site.process.send_signal(signal.SIGTERM)
+    site.process.send_signal(told)
     assert site.wait() == 0
     assert site.said().endswith("Stopping ...\nStopped.\n")
     assert site.members() == {}
@@ -225,6 +224,7 @@ def test_data_directory_that_cannot_be_written_is_said(tmp_path: Path, place: st
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_broken_database_address_ends_with_the_reason(tmp_path: Path, port: int) -> None:
     done = subprocess.run(
         [sys.executable, BASE_DIR / "manage.py", "up", "--data", tmp_path / "data", "--port", str(port)],

@@ -345,6 +345,7 @@ OTHERS = st.dictionaries(
 KNOWN = MemoryFactsStore()
 
 
+@pytest.mark.long
 @settings(
     max_examples=60,
     deadline=None,
@@ -384,6 +385,7 @@ def test_each_commit_says_what_a_full_audit_of_it_says(
         assert not wanted - Counter(change.open), "nothing is missed, whatever could not be looked at"
 
 
+@pytest.mark.long
 @settings(
     max_examples=25,
     deadline=None,

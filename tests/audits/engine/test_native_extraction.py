@@ -159,6 +159,7 @@ def python_files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*.py")) if "site-packages" not in path.parts)
 
 
+@pytest.mark.long
 def test_a_sample_of_the_standard_library_has_the_same_facts(native: NativeExtractor) -> None:
     files = list(python_files(Path(sysconfig.get_path("stdlib"))))
     answered = 0

@@ -69,6 +69,7 @@ def test_every_name_keeps_its_place() -> None:
                 assert lines[node.lineno - 1][node.col_offset :].startswith(("E.B", "Alias.B"))
 
 
+@pytest.mark.long
 def test_code_without_newer_syntax_means_the_same_afterwards() -> None:
     """On this project's own code, whose f-strings are the only thing that is rewritten."""
     for path in sorted(Path(settings.BASE_DIR, "audits").rglob("*.py")):
