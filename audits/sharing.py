@@ -23,6 +23,7 @@ import msgspec
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
+from audits import workforce
 from audits.engine.facts import FACTS_VERSION
 from audits.engine.parsing import (
     CARRIED_CHILD,
@@ -58,18 +59,10 @@ DELETE FROM audits_partoffer
 RETURNING id
 """
 
-_helpers: Callable[[], int] | None = None
-
 
 def processes() -> int:
     """How many parsing processes one audit, or one helper, has."""
     return settings.SSOT_PARSE_PROCESSES or os.cpu_count() or 1
-
-
-def register_helpers(others: Callable[[], int]) -> None:
-    """Have ``others`` say how many workers could help this one."""
-    global _helpers  # noqa: PLW0603 - told once, when a worker starts
-    _helpers = others
 
 
 def host() -> str:
@@ -113,7 +106,7 @@ class Sharing:
         return self._elsewhere
 
     def parts(self, shas: Sequence[str]) -> Iterator[Sequence[str]]:
-        helpers = _helpers() if _helpers is not None else 0
+        helpers = workforce.known().helping()
         if len(shas) < max(settings.SSOT_SHARE_FILES, 1) or not helpers:
             yield shas
             return

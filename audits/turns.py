@@ -7,12 +7,13 @@ served in the order in which they asked. (A repository has one audit in flight a
 Audits that may take long, of a whole history say, never take all processes: the last one is left to audits of commits.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Final
 
 from django.db import connection
 from django.dispatch import Signal
 
+from audits import workforce
 from audits.models import Audit, Covers, State
 
 LONG: Final = (Covers.HISTORY, Covers.DUPLICATES)
@@ -35,14 +36,6 @@ SELECT waiting.id
  LIMIT 1
 """
 
-_capacity: Callable[[], int] | None = None
-
-
-def register_capacity(processes: Callable[[], int]) -> None:
-    """Have ``processes`` say how many processes work on audits, over all workers of all hosts; 0 when it can't."""
-    global _capacity  # noqa: PLW0603 - told once, when a worker starts
-    _capacity = processes
-
 
 def next_audit() -> int | None:
     """The queued audit that is to begin now; None when there is none, or none that may."""
@@ -55,7 +48,7 @@ def next_audit() -> int | None:
 def _not_now() -> Collection[str]:
     """The kinds of audits that have to wait, because as many as may already run. Two workers that ask in the same
     moment can make it one more."""
-    processes = _capacity() if _capacity is not None else 0
+    processes = workforce.known().auditing()
     if not processes:
         return ()
     running = Audit.objects.filter(state=State.RUNNING, covers__in=LONG).count()

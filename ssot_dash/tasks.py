@@ -17,25 +17,26 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.dispatch import receiver
 from django.utils import timezone
 
-from audits import sharing, turns
+from audits import sharing, turns, workforce
+from audits.workforce import Workforce
 from ssot_dash import heartbeats, logs, retention
 
 logger = logging.getLogger(__name__)
 
-# For as long as audits are chosen, this process tells how many there can be.
-turns.register_capacity(lambda: heartbeats.processes_for(f"{settings.SSOT_QUEUE_PREFIX}audits"))
+
+def _auditing() -> int:
+    return heartbeats.processes_for(f"{settings.SSOT_QUEUE_PREFIX}audits")
 
 
-def _helpers() -> int:
-    """The processes that could parse files for an audit of this one. Those of this host only where the audit leaves
-    them a core."""
+def _helping() -> int:
+    """Those of this host count only where an audit leaves them a core."""
     queue = f"{settings.SSOT_QUEUE_PREFIX}parsing"
     if sharing.processes() < (os.cpu_count() or 1):
         return max(heartbeats.processes_for(queue) - 1, 0)
     return heartbeats.processes_elsewhere(queue, sharing.host())
 
 
-sharing.register_helpers(_helpers)
+workforce.register(Workforce(_auditing, _helping))
 
 TICK = "audits.tasks.dispatch_due"
 WORKER_SECONDS = 10.0

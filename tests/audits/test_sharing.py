@@ -10,8 +10,9 @@ import pytest
 import zstandard
 from django.db import connection
 
-from audits import auditing, sharing, working
+from audits import auditing, sharing, workforce, working
 from audits.models import Audit, BlobFacts, PartOffer, RememberedResult, Repository, State
+from audits.workforce import Workforce
 from tests.audits.conftest import AddRepository
 from tests.audits.test_tasks import result
 from tests.samples import commit_tree, init_repository
@@ -40,9 +41,9 @@ def small_parts(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None
     monkeypatch.setattr(sharing, "IDLE_SECONDS", 1.0)
     settings.SSOT_SHARE_FILES = 10
     settings.SSOT_PARSE_PROCESSES = 1
-    sharing.register_helpers(lambda: 1)
+    workforce.register(Workforce(helping=lambda: 1))
     yield
-    sharing.register_helpers(lambda: 0)
+    workforce.register(Workforce())
 
 
 def forget() -> None:

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from audits import auditing, tasks, turns
+from audits import auditing, tasks, turns, workforce
 from audits.models import Audit, Covers, Repository, State
+from audits.workforce import Workforce
 from tests.audits.conftest import AddRepository, Drifting
 
 pytestmark = pytest.mark.django_db
@@ -15,9 +16,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def any_number_of_processes() -> Iterator[None]:
-    turns.register_capacity(lambda: 0)
+    workforce.register(Workforce())
     yield
-    turns.register_capacity(lambda: 0)
+    workforce.register(Workforce())
 
 
 def ago(seconds: float) -> timedelta:
@@ -95,7 +96,7 @@ def test_what_was_used_more_than_an_hour_ago_is_forgotten(add_repository: AddRep
 def test_long_audits_leave_a_process_to_the_others(
     add_repository: AddRepository, processes: int, may_begin: bool
 ) -> None:
-    turns.register_capacity(lambda: processes)
+    workforce.register(Workforce(auditing=lambda: processes))
     running(add_repository("/history"), Covers.HISTORY)
     history = queue(add_repository("/waits"), seconds_ago=60, covers=Covers.HISTORY)
     assert turns.next_audit() == (history if may_begin else None)
@@ -104,7 +105,7 @@ def test_long_audits_leave_a_process_to_the_others(
 
 
 def test_one_process_takes_long_audits_as_well(add_repository: AddRepository) -> None:
-    turns.register_capacity(lambda: 1)
+    workforce.register(Workforce(auditing=lambda: 1))
     history = queue(add_repository("/history"), covers=Covers.HISTORY)
     assert turns.next_audit() == history
 
