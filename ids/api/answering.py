@@ -1,11 +1,17 @@
 """What all operations share: who asks, and an answer that is given once."""
 
 from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
+from typing import TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from pydantic import BaseModel
 
 from ids import idempotency
+from ids.api.shapes import Key
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def issuer(request: HttpRequest) -> str:
@@ -15,9 +21,23 @@ def issuer(request: HttpRequest) -> str:
 
 
 def once(
-    request: HttpRequest, key: str | None, body: BaseModel, work: Callable[[], BaseModel]
-) -> HttpResponse:
-    """The answer of ``work`` with status 201, once for each key."""
-    sent = f"{request.path}\n{body.model_dump_json()}".encode() if key is not None else b""
-    answer = idempotency.once(issuer(request), key, sent, lambda: work().model_dump_json(exclude_none=True))
-    return HttpResponse(answer, content_type="application/json; charset=utf-8", status=201)
+    operation: Callable[[HttpRequest, Body], BaseModel],
+) -> Callable[[HttpRequest, Body, str | None], HttpResponse]:
+    """The operation with an ``Idempotency-Key``: what it answers, with status 201, once for each key."""
+
+    @wraps(operation)
+    def answer(request: HttpRequest, body: Body, idempotency_key: str | None) -> HttpResponse:
+        sent = f"{request.path}\n{body.model_dump_json()}".encode() if idempotency_key is not None else b""
+        text = idempotency.once(
+            issuer(request),
+            idempotency_key,
+            sent,
+            lambda: operation(request, body).model_dump_json(exclude_none=True),
+        )
+        return HttpResponse(text, content_type="application/json; charset=utf-8", status=201)
+
+    # ninja takes from it what an operation is sent
+    its = signature(operation)
+    key = Parameter("idempotency_key", Parameter.POSITIONAL_OR_KEYWORD, annotation=Key)
+    answer.__signature__ = its.replace(parameters=[*its.parameters.values(), key])  # type: ignore[attr-defined]
+    return answer

@@ -5,7 +5,7 @@ A POST that makes something takes an ``Idempotency-Key``: sent again with the sa
 
 import uuid
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from ninja import Router, Status
 
 from ids import conversion, minting
@@ -19,7 +19,6 @@ from ids.api.shapes import (
     IdsIn,
     IdsOut,
     IssuedOut,
-    Key,
     OwnerIn,
     RegisteredOut,
     RegisterIn,
@@ -34,111 +33,87 @@ router = Router(tags=["ids"])
 
 
 @router.post("/generate", response={201: IssuedOut}, openapi_extra=WRITE)
-def generate(request: HttpRequest, body: GenerateIn, idempotency_key: Key) -> HttpResponse:
+@once
+def generate(request: HttpRequest, body: GenerateIn) -> IssuedOut:
     """Issue one ID; it is committed when this answers."""
-    return once(
-        request,
-        idempotency_key,
-        body,
-        lambda: IssuedOut.model_construct(
-            id=minting.generate(
-                body.type,
-                body.prefix,
-                body.context,
-                owner=body.owner,
-                issuer=issuer(request),
-                parent=body.parent,
-            ),
-            warning=minting.warning_of(body.type),
+    return IssuedOut.model_construct(
+        id=minting.generate(
+            body.type,
+            body.prefix,
+            body.context,
+            owner=body.owner,
+            issuer=issuer(request),
+            parent=body.parent,
         ),
+        warning=minting.warning_of(body.type),
     )
 
 
 @router.post("/generate-many", response={201: IdsOut}, openapi_extra=WRITE)
-def generate_many(request: HttpRequest, body: GenerateManyIn, idempotency_key: Key) -> HttpResponse:
+@once
+def generate_many(request: HttpRequest, body: GenerateManyIn) -> IdsOut:
     """Issue up to 10,000 IDs of one type: all, in one transaction, or none."""
-    return once(
-        request,
-        idempotency_key,
-        body,
-        lambda: IdsOut.model_construct(
-            ids=minting.generate_many(
-                body.type,
-                body.count,
-                body.prefix,
-                body.context,
-                owner=body.owner,
-                issuer=issuer(request),
-                parent=body.parent,
-            ),
-            warning=minting.warning_of(body.type),
+    return IdsOut.model_construct(
+        ids=minting.generate_many(
+            body.type,
+            body.count,
+            body.prefix,
+            body.context,
+            owner=body.owner,
+            issuer=issuer(request),
+            parent=body.parent,
         ),
+        warning=minting.warning_of(body.type),
     )
 
 
 @router.post("/related", response={201: RelatedOut}, openapi_extra=WRITE)
-def generate_related(request: HttpRequest, body: RelatedIn, idempotency_key: Key) -> HttpResponse:
+@once
+def generate_related(request: HttpRequest, body: RelatedIn) -> RelatedOut:
     """Issue a run and a request inside it, in a new thread or a given one."""
-    return once(
-        request,
-        idempotency_key,
-        body,
-        lambda: RelatedOut(
-            **minting.generate_related(
-                body.context, owner=body.owner, issuer=issuer(request), thread=body.thread
-            )._asdict(),
-            warning=minting.warning_of(*minting.RelatedIDs._fields),
-        ),
+    return RelatedOut(
+        **minting.generate_related(
+            body.context, owner=body.owner, issuer=issuer(request), thread=body.thread
+        )._asdict(),
+        warning=minting.warning_of(*minting.RelatedIDs._fields),
     )
 
 
 @router.post("/register", response={201: RegisteredOut}, openapi_extra=WRITE)
-def register(request: HttpRequest, body: RegisterIn, idempotency_key: Key) -> HttpResponse:
+@once
+def register(request: HttpRequest, body: RegisterIn) -> RegisteredOut:
     """Record an ID that was made elsewhere."""
-    return once(
-        request,
-        idempotency_key,
-        body,
-        lambda: RegisteredOut(
-            types=[
-                minting.register(
-                    body.id,
-                    body.type,
-                    body.context,
-                    owner=body.owner,
-                    issuer=issuer(request),
-                    parent=body.parent,
-                )
-            ]
-        ),
+    return RegisteredOut(
+        types=[
+            minting.register(
+                body.id,
+                body.type,
+                body.context,
+                owner=body.owner,
+                issuer=issuer(request),
+                parent=body.parent,
+            )
+        ]
     )
 
 
 @router.post("/register-many", response={201: RegisteredOut}, openapi_extra=WRITE)
-def register_many(request: HttpRequest, body: RegisterManyIn, idempotency_key: Key) -> HttpResponse:
+@once
+def register_many(request: HttpRequest, body: RegisterManyIn) -> RegisteredOut:
     """Record up to 10,000 IDs that were made elsewhere: all or none."""
     items = [
         minting.Registration(item.id, item.type, item.context, item.owner, item.parent) for item in body.items
     ]
-    return once(
-        request,
-        idempotency_key,
-        body,
-        lambda: RegisteredOut(types=minting.register_many(items, issuer=issuer(request))),
-    )
+    return RegisteredOut(types=minting.register_many(items, issuer=issuer(request)))
 
 
 @router.post("/from-uuids", response={201: IdsOut}, openapi_extra=WRITE)
-def from_uuids(request: HttpRequest, body: FromUuidIn, idempotency_key: Key) -> HttpResponse:
+@once
+def from_uuids(request: HttpRequest, body: FromUuidIn) -> IdsOut:
     """The IDs that mean the same as these UUIDs, at most 10,000: found, or made at the first time; all or none."""
-    return once(
-        request,
-        idempotency_key,
-        body,
-        lambda: IdsOut(
-            ids=conversion.from_uuids(body.uuids, body.type, owner=body.owner, issuer=issuer(request)),
-            warning=minting.warning_of(body.type),
-        ),
+    return IdsOut(
+        ids=conversion.from_uuids(body.uuids, body.type, owner=body.owner, issuer=issuer(request)),
+        warning=minting.warning_of(body.type),
     )
 
 

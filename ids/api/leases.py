@@ -1,31 +1,28 @@
 """Counters leased to clients, which make IDs by themselves, and what they report of them."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from ninja import Router
 
 from ids import client, leasing, minting
 from ids.api.answering import issuer, once
-from ids.api.shapes import WRITE, CountOut, Key, LeaseIn, LeaseOut, ReportsIn
+from ids.api.shapes import WRITE, CountOut, LeaseIn, LeaseOut, ReportsIn
 
 router = Router(tags=["leases"])
 
 
 @router.post("", response={201: LeaseOut}, openapi_extra=WRITE)
-def lease(request: HttpRequest, body: LeaseIn, idempotency_key: Key) -> HttpResponse:
+@once
+def lease(request: HttpRequest, body: LeaseIn) -> LeaseOut:
     """Lease a block of counters to hand out without asking again. Whatever isn't used is a gap."""
-
-    def work() -> LeaseOut:
-        block = leasing.lease(body.type, body.size, issuer(request))
-        return LeaseOut(
-            lease=block.lease,
-            type=block.type,
-            start=block.start,
-            size=block.size,
-            seed=block.seed.hex(),
-            deprecated=block.deprecated,
-        )
-
-    return once(request, idempotency_key, body, work)
+    block = leasing.lease(body.type, body.size, issuer(request))
+    return LeaseOut(
+        lease=block.lease,
+        type=block.type,
+        start=block.start,
+        size=block.size,
+        seed=block.seed.hex(),
+        deprecated=block.deprecated,
+    )
 
 
 @router.post("/report", response=CountOut, openapi_extra=WRITE)
