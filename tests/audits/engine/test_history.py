@@ -342,7 +342,7 @@ OTHERS = st.dictionaries(
 
 
 # Of the few texts, read once: examples that read them again would spend their time on starting readers.
-KNOWN = MemoryFactsStore()
+KNOWN = MemoryFactsStore()  # of facts alone: each file is parsed once for all examples
 
 
 @pytest.mark.long
@@ -404,12 +404,12 @@ def test_what_audits_remember_says_the_same_as_judging_again(
             else st.just([])
         )
         commits.append(story.commit(tree, data.draw(earlier)))
-    repository, store = GitRepository(story.path), MemoryFactsStore()
+    repository, results = GitRepository(story.path), MemoryFactsStore()
     for sha in commits:
-        audit(repository, repository.resolve(sha), parse_policy(POLICY), store, workers=1, results=store)
+        audit(repository, repository.resolve(sha), parse_policy(POLICY), KNOWN, workers=1, results=results)
     for since in commits[:-1]:
-        wanted = extended(story, commits[-1], since, None, store)
-        assert extended(story, commits[-1], since, store, store) == wanted
+        wanted = extended(story, commits[-1], since, None, KNOWN)
+        assert extended(story, commits[-1], since, results, KNOWN) == wanted
 
 
 def _has_error(tree: Mapping[str, str]) -> bool:

@@ -64,6 +64,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
     return GitRepository(path)
 
 
+# Of the files here, each parsed once for all tests; it is never given as the store of results.
+FACTS = MemoryFactsStore()
+
+
 class Refusing(MemoryFactsStore):
     """A store that must not be asked."""
 
@@ -96,9 +100,7 @@ def test_an_edit_of_the_tables_gives_what_a_fresh_audit_gives(repository: GitRep
         'version = 1\nexclude = ["app/m1*.py"]\n',
     ):
         warm = run.audit(repository, commit, parse_policy(policy), results, results=results)
-        assert as_json(warm) == as_json(
-            run.audit(repository, commit, parse_policy(policy), MemoryFactsStore())
-        )
+        assert as_json(warm) == as_json(run.audit(repository, commit, parse_policy(policy), FACTS))
 
 
 def test_an_edit_of_the_tables_asks_rules_without_tables_no_more(
@@ -202,7 +204,7 @@ def test_an_edit_of_the_zones_gives_what_a_fresh_audit_gives(tmp_path: Path) -> 
         warm = run.audit(
             repository, repository.resolve(), parse_policy(policy), results, results=OfRules(results)
         )
-        fresh = run.audit(repository, repository.resolve(), parse_policy(policy), MemoryFactsStore())
+        fresh = run.audit(repository, repository.resolve(), parse_policy(policy), FACTS)
         assert as_json(warm) == as_json(fresh)
         counts.add(len(fresh.findings))
     assert len(counts) > 1, "what tests set from outside counts in them alone"
@@ -326,7 +328,7 @@ def test_the_collector_is_as_it_was_before(repository: GitRepository) -> None:
 def test_some_files_of_an_audit_are_those_of_the_full_one(
     repository: GitRepository, data: st.DataObject
 ) -> None:
-    policy, store = parse_policy(POLICY), _store_of(repository)
+    policy, store = parse_policy(POLICY), FACTS
     commit = repository.resolve(data.draw(st.sampled_from(["HEAD", "HEAD~1"])))
     paths = data.draw(st.sets(st.sampled_from(sorted(files())), max_size=9)) | {"absent.py"}
     full = run.audit(repository, commit, policy, store)
@@ -335,19 +337,12 @@ def test_some_files_of_an_audit_are_those_of_the_full_one(
     assert some.problems == full.problems
 
 
-_STORES: dict[int, MemoryFactsStore] = {}
-
-
-def _store_of(repository: GitRepository) -> MemoryFactsStore:
-    return _STORES.setdefault(id(repository), MemoryFactsStore())
-
-
 @settings(max_examples=8, deadline=None)
 @given(st.integers(1, 4), st.floats(0, 1), st.randoms(use_true_random=False))
 def test_any_number_of_workers_and_any_facts_known_before_give_the_same_bytes(
     repository: GitRepository, workers: int, share: float, chance: random.Random
 ) -> None:
-    policy, commit, full = parse_policy(POLICY), repository.resolve(), _store_of(repository)
+    policy, commit, full = parse_policy(POLICY), repository.resolve(), FACTS
     expected = as_json(run.audit(repository, commit, policy, full))
     shas = [entry.sha for entry in repository.tree(commit.sha)]
     known = list(full.get_many([sha for sha in shas if chance.random() < share]).items())
