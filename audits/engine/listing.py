@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from audits.engine.builds import BUILD_FILES
+import xxhash
+
+from audits.engine.builds import BUILD_FILES, Builds
 from audits.engine.findings import Problem, ProblemKind
 from audits.engine.git import Entry, GitRepository
 from audits.engine.policy import Policy
@@ -39,7 +41,11 @@ class ResultStore(Protocol):
 
 
 class Listing:
-    """The entries of a tree: what is to be read, what exists beside it, and what can't be looked at."""
+    """The entries of a tree: what is to be read, what exists beside it, and what can't be looked at.
+
+    ``sources`` are blobs by path, ``texts`` contents by path. ``paths`` are those that a module's name can lead to or a
+    build may start from; others (documents, data) change nothing for anybody.
+    """
 
     def __init__(self, repository: GitRepository, entries: Iterable[Entry], policy: Policy) -> None:
         self.sources: dict[str, str] = {}
@@ -47,16 +53,19 @@ class Listing:
         self.problems: list[Problem] = []
         self.texts: dict[str, str] = {}
         paths: set[str] = set()
+        seen: set[str] = set()
         for entry in entries:
             if not is_safe(entry.path):
                 self._problem(
                     entry, ProblemKind.UNSAFE_PATH, "a name that no honest tree holds; not looked at"
                 )
                 continue
-            if entry.path in paths:
+            if entry.path in seen:
                 words = "stands more than once in its directory; only the last one is looked at"
                 self._problem(entry, ProblemKind.UNSAFE_PATH, words)
-            paths.add(entry.path)
+            seen.add(entry.path)
+            if _matters(entry.path):
+                paths.add(entry.path)
             if entry.path == MODULES:
                 self._look_at_modules(repository, entry)
             if entry.kind == "submodule":
@@ -79,6 +88,19 @@ class Listing:
                 self._problem(entry, ProblemKind.MISSING_OTHER_BLOB, words)
         self.paths = frozenset(paths)
 
+    @property
+    def digest(self) -> str:
+        """The same for two trees in which every audit by one policy finds the same."""
+        parts = (
+            sorted(self.sources.items()),
+            sorted(self.paths),
+            sorted(self.texts.items()),
+            self.absent,
+            [(problem.path, problem.kind, problem.message) for problem in self.problems],
+        )
+        # Not every path has an encoding; what Python writes of it does.
+        return xxhash.xxh3_128_hexdigest(repr(parts).encode("ascii", "backslashreplace"))
+
     def _look_at_modules(self, repository: GitRepository, entry: Entry) -> None:
         if entry.kind == "link":
             self._problem(entry, ProblemKind.UNSAFE_PATH, "is a symbolic link, which git refuses")
@@ -91,6 +113,11 @@ class Listing:
 
     def _problem(self, entry: Entry, kind: ProblemKind, words: str) -> None:
         self.problems.append(Problem(entry.path, kind, words))
+
+
+def _matters(path: str) -> bool:
+    """Whether it matters to anybody that a path is there, whatever its contents."""
+    return path.endswith(".py") or is_text(path) or Builds.cares_for(path)
 
 
 def is_text(path: str) -> bool:

@@ -55,15 +55,27 @@ def decoded(data: bytes) -> Result | None:
         return None
 
 
+# What stands for a result that is kept under another key. A result begins with zstandard's magic number.
+_ELSEWHERE = b"="
+
+
+def elsewhere(key: str) -> bytes:
+    """What is kept in the place of a result that is the one kept under another key."""
+    return _ELSEWHERE + key.encode()
+
+
 def recalled(results: ResultStore, key: str, repository: GitRepository) -> Result | None:
     """A remembered result, unless something is here now that could not be looked at then."""
     data = results.get_result(key)
+    if data is not None and data.startswith(_ELSEWHERE):
+        data = results.get_result(data.removeprefix(_ELSEWHERE).decode("ascii", "replace"))
     found = decoded(data) if data is not None else None
     return None if found is None or any(repository.has(sha) for sha in found.absent) else found
 
 
 def key_of(tree: str, policy: Policy, rules: Sequence[str], registry: Registry | None) -> str:
-    """What names the result of an audit: the tree, how it is judged, and this very engine."""
+    """What names the result of an audit: the tree (its id, or a listing's digest), how it is judged, and this very
+    engine."""
     parts = (_engine(), str(FACTS_VERSION), tree, policy.digest, registry.digest if registry else "-", *rules)
     return xxhash.xxh3_128_hexdigest("\0".join(parts).encode())
 

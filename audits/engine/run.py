@@ -31,7 +31,7 @@ from audits.engine.moves import moves
 from audits.engine.parsing import ParsePool, Share
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
-from audits.engine.results import Result, decoded, encoded, key_of, recalled
+from audits.engine.results import Result, decoded, elsewhere, encoded, key_of, recalled
 from audits.engine.rules import RULES, Rule
 from audits.engine.uses import uses
 from audits.engine.waivers import weigh
@@ -75,23 +75,35 @@ def audit(
     )
     clock = _Clock()
     progress(Progress("Listing files", 0, 0))
-    result, key, tree = None, "", ""
+    memory, result = None, None
     if results is not None:
         with clock.phase("known"):
             tree = commit.tree if isinstance(commit, Staged) else repository.tree_id(commit.sha)
-            key = key_of(tree, policy, [rule.name for rule in chosen], registry)
-            result = recalled(results, key, repository)
+            memory = _Memory(results, repository, policy, tuple(rule.name for rule in chosen), registry, tree)
+            result = memory.of_tree()
     if result is None:
-        memory = (
-            _RuleMemory(results, tree, policy, registry) if results is not None and paths is None else None
-        )
+        with clock.phase("list"), no_collector():
+            listing = Listing(repository, _entries(repository, commit), policy)
+        if memory is not None:
+            with clock.phase("known"):
+                result = memory.of_listing(listing)
+    if result is None:
         inspection = _Inspection(
-            repository, policy, store, registry, memory, workers or os.cpu_count() or 1, share, progress
+            repository,
+            policy,
+            store,
+            registry,
+            _RuleMemory(memory.results, listing.digest, policy, registry)
+            if memory and paths is None
+            else None,
+            workers or os.cpu_count() or 1,
+            share,
+            progress,
         )
         with no_collector():
-            result = inspection.result(_entries(repository, commit), chosen, paths, clock)
-        if results is not None and paths is None and result.is_lasting and (data := encoded(result)):
-            results.put_result(key, data)
+            result = inspection.result(listing, chosen, paths, clock)
+        if memory is not None and paths is None:
+            memory.keep(listing, result)
     day = today or _day(commit)
     return Report(
         commit=STAGED if isinstance(commit, Staged) else commit.sha,
@@ -158,6 +170,39 @@ def changed_paths(repository: GitRepository, since: Commit, now: Commit | Staged
 
 
 @dataclass(frozen=True, slots=True)
+class _Memory:
+    """Results of whole audits: by a tree, and by what of it an audit looks at, which other trees may have as well."""
+
+    results: ResultStore
+    repository: GitRepository
+    policy: Policy
+    rules: tuple[str, ...]
+    registry: Registry | None
+    tree: str
+
+    def of_tree(self) -> Result | None:
+        return recalled(self.results, self._key(self.tree), self.repository)
+
+    def of_listing(self, listing: Listing) -> Result | None:
+        """That of a tree which differs in documents and data alone. It is this tree's from now on."""
+        key = self._key(listing.digest)
+        result = recalled(self.results, key, self.repository)
+        if result is not None:
+            self.results.put_result(self._key(self.tree), elsewhere(key))
+        return result
+
+    def keep(self, listing: Listing, result: Result) -> None:
+        data = encoded(result) if result.is_lasting else None
+        if data is not None:
+            key = self._key(listing.digest)
+            self.results.put_result(key, data)
+            self.results.put_result(self._key(self.tree), elsewhere(key))
+
+    def _key(self, tree: str) -> str:
+        return key_of(tree, self.policy, self.rules, self.registry)
+
+
+@dataclass(frozen=True, slots=True)
 class _Inspection:
     """An audit that looks for itself."""
 
@@ -171,10 +216,8 @@ class _Inspection:
     progress: Callable[[Progress], None]
 
     def result(
-        self, entries: Iterable[Entry], rules: Sequence[Rule], paths: Collection[str] | None, clock: "_Clock"
+        self, listing: Listing, rules: Sequence[Rule], paths: Collection[str] | None, clock: "_Clock"
     ) -> Result:
-        with clock.phase("list"):
-            listing = Listing(self.repository, entries, self.policy)
         with clock.phase("facts"):
             facts, problems = _facts(
                 self.repository,
@@ -241,7 +284,7 @@ class _RuleMemory:
     of one rule, and an edit of its zones mostly only says another zone of each."""
 
     results: ResultStore
-    tree: str
+    tree: str  # a listing's digest
     policy: Policy
     registry: Registry | None
 
@@ -320,7 +363,7 @@ class _Clock:
     def phase(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
+        self.seconds[name] = round(self.seconds.get(name, 0) + time.perf_counter() - start, 3)
 
 
 def _facts(

@@ -5,14 +5,16 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audits.engine import run
+from audits.engine import listing, run
 from audits.engine.cache import FileFactsStore, MemoryFactsStore
 from audits.engine.codebase import Codebase
 from audits.engine.findings import Finding, ProblemKind, Report, Zone
@@ -241,6 +243,56 @@ def test_an_edit_of_the_zones_asks_rules_without_tables_no_more(
     assert [f.fingerprint for f in report.findings] == [f.fingerprint for f in first.findings]
     assert {f.zone for f in first.findings} == {Zone.PROD}
     assert {f.zone for f in report.findings} == {Zone.TEST, Zone.SCRIPT}
+
+
+def test_a_commit_of_documents_alone_is_known_without_reading_facts(tmp_path: Path) -> None:
+    path = init_repository(tmp_path / "repo")
+    results, policy = MemoryFactsStore(), parse_policy(POLICY)
+    before: list[str] = []
+    for number, extra in enumerate(
+        ({}, {"README.md": "Hello", "docs/guide.rst": "x"}, {"README.md": "Bye", "data/ids.json": "{}"})
+    ):
+        before = [commit_tree(path, files(9) | extra, "one", 1_700_000_000 + number, before)]
+        repository = GitRepository(path)
+        store = MemoryFactsStore() if number == 0 else Refusing()
+        report = run.audit(repository, repository.resolve(), policy, store, results=results)
+        fresh = run.audit(repository, repository.resolve(), policy, MemoryFactsStore())
+        assert as_json(report) == as_json(fresh)
+    again = run.audit(repository, repository.resolve(), policy, Refusing(), results=results)
+    assert again == report and "list" not in again.timings, "the tree itself is known from now on"
+
+
+# Facts are by blob and the same for all; results are not kept here.
+FACTS = MemoryFactsStore()
+# What stands beside Python source and can change what it means.
+BESIDE = {
+    "a stub": {"app/gone0.pyi": "nothing: int\n"},
+    "an extension": {"app/gone0.so": "\x7fELF"},
+    "a source of one": {"app/gone0.pyx": "nothing = 1\n"},
+    "what code is made from": {"app/gone0.proto": "message M {}\n"},
+    "what has no suffix": {"app/gone0": "a program"},
+    "a project": {"pyproject.toml": "[tool.setuptools.package-dir]\n'' = 'lib'\n"},
+    "what git ignores": {".gitignore": "gone0.py\n"},
+    "a package": {"other/app/__init__.py": "", "other/setup.cfg": ""},
+    "a document": {"app/gone0.md": "Gone"},
+}
+
+
+@settings(max_examples=25)
+@given(st.lists(st.sets(st.sampled_from(sorted(BESIDE)), max_size=3), min_size=2, max_size=4))
+def test_what_is_remembered_is_what_a_fresh_audit_of_all_paths_finds(steps: list[set[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = init_repository(Path(folder) / "repo")
+        store, policy = MemoryFactsStore(), parse_policy("")
+        before: list[str] = []
+        for number, kinds in enumerate(steps):
+            tree = files(6) | {path: text for kind in kinds for path, text in BESIDE[kind].items()}
+            before = [commit_tree(path, tree, "step", 1_700_000_000 + number, before)]
+            repository = GitRepository(path)
+            warm = run.audit(repository, repository.resolve(), policy, store, results=store, workers=1)
+            with mock.patch.object(listing, "_matters", return_value=True):
+                fresh = run.audit(repository, repository.resolve(), policy, FACTS, workers=1)
+            assert as_json(warm) == as_json(fresh)
 
 
 def test_a_damaged_result_is_as_good_as_none(repository: GitRepository) -> None:
