@@ -14,22 +14,7 @@ from django.core.management import call_command
 from audits import member_uses, sample
 from audits.models import Audit, Covers, Repository, State, Violation
 from audits.sample_story import STORY, TRACKER
-from ids.models import IDType
-
-CANONICAL_TYPES = [
-    "agent",
-    "execution",
-    "metric",
-    "request",
-    "run",
-    "session",
-    "thread",
-    "tool",
-    "trace",
-    "transaction",
-    "user",
-    "websocket",
-]
+from tests import as_migrated
 
 
 @pytest.fixture
@@ -38,11 +23,22 @@ def data_dir(settings: object, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def data_dir_of_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sample")
+
+
 @pytest.fixture
-def loaded(transactional_db: None, data_dir: Path) -> Repository:
-    # A flushed database has lost the types that migrations made.
-    for value in CANONICAL_TYPES:
-        IDType.objects.get_or_create(value=value, defaults={"description": "One of it."})
+def loaded(transactional_db: None, settings: object, data_dir_of_sample: Path) -> Repository:
+    """The sample as one test of this process has loaded it: the files are shared, and nobody may change them."""
+    settings.DATA_DIR = data_dir_of_sample  # type: ignore[attr-defined]
+    as_migrated.made_once("sample", ["audits", "ids"], sample.load)
+    return Repository.objects.get()
+
+
+@pytest.fixture
+def loaded_here(transactional_db: None, data_dir: Path) -> Repository:
+    """The sample with files of its own."""
     repository = sample.load()
     assert repository is not None
     return repository
@@ -118,7 +114,7 @@ def test_loading_goes_on_where_it_was_interrupted(loaded: Repository) -> None:
     assert loaded.audits.filter(state=State.SUCCEEDED).count() == sum(step.audited for step in STORY)
 
 
-def test_once_removed_it_comes_back_only_when_asked_for(loaded: Repository, data_dir: Path) -> None:
+def test_once_removed_it_comes_back_only_when_asked_for(loaded_here: Repository, data_dir: Path) -> None:
     call_command("remove_sample")
     call_command("remove_sample")
     assert not (data_dir / "sample").exists()

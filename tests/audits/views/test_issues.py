@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from audits import auditing, ingesting, remediation, trackers, working
 from audits.models import Covers, Issue, IssueNote, Repository, TestRun, Tracker
 from audits.remediation import Subject
+from tests import as_migrated
 from tests.audits.conftest import AddRepository
 from tests.audits.remedy import AFTER, BEFORE, SUBJECT, Remedy, tell
 from tests.audits.views.conftest import SignIn, fragment
@@ -19,7 +20,7 @@ from tests.audits.views.conftest import SignIn, fragment
 RUN = Subject("missing-member", SUBJECT)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def remedy(tmp_path_factory: pytest.TempPathFactory) -> Remedy:
     return tell(tmp_path_factory.mktemp("remedy") / "repository")
 
@@ -27,15 +28,19 @@ def remedy(tmp_path_factory: pytest.TempPathFactory) -> Remedy:
 @pytest.fixture
 def repository(transactional_db: None, remedy: Remedy, add_repository: AddRepository) -> Repository:
     """Audited whole, with trackers and two test runs."""
-    repository = add_repository(remedy.path)
-    for covers in (Covers.HISTORY, Covers.COMMIT):
-        audit, _ = auditing.request(repository, covers=covers)
-        working.run(audit.pk)
-    for data, commit in ((BEFORE, remedy.tested), (AFTER, remedy.closed)):
-        run, _ = ingesting.receive(repository, data, name="report.xml", commit=commit, branch="main")
-        ingesting.read(run.pk)
-    remediation.keep_up(repository.pk)
-    return repository
+
+    def make() -> None:
+        repository = add_repository(remedy.path, name="remedy", slug="remedy")
+        for covers in (Covers.HISTORY, Covers.COMMIT):
+            audit, _ = auditing.request(repository, covers=covers)
+            working.run(audit.pk)
+        for data, commit in ((BEFORE, remedy.tested), (AFTER, remedy.closed)):
+            run, _ = ingesting.receive(repository, data, name="report.xml", commit=commit, branch="main")
+            ingesting.read(run.pk)
+        remediation.keep_up(repository.pk)
+
+    as_migrated.made_once("remedy_of_issues", ["audits"], make)
+    return Repository.objects.get()
 
 
 @pytest.fixture
