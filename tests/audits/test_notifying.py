@@ -328,7 +328,7 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"127.0.0.1:{server.getsockname()[1]}"
-        thread.join(30)
+        thread.join(300)
         assert not thread.is_alive(), "the connection was not closed"
 
 

@@ -83,13 +83,13 @@ def test_nobody_waits_for_another_who_takes_the_trackers_in(repository: Reposito
         with transaction.atomic():
             TrackerScan.objects.select_for_update().get(pk=state.pk)
             taken.set()
-            done.wait(60)
+            done.wait(300)
         connection.close()
 
     other = threading.Thread(target=hold)
     other.start()
     try:
-        assert taken.wait(60)
+        assert taken.wait(300)
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '5s'")
         remediation.keep_up(repository.pk)

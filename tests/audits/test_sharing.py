@@ -96,7 +96,7 @@ def test_a_helper_parses_some_and_the_result_is_that_of_one_worker(
         if threading.current_thread() is not threading.main_thread():
             taken.set()
         else:
-            taken.wait(20)  # the audit's own worker is slow, so that there is something to help with
+            taken.wait(300)  # the audit's own worker is slow, so that there is something to help with
 
     monkeypatch.setattr(sharing.PostgresFactsStore, "put_many", told)
     assert audited(add_repository(many, branch="main"), helper(counts)) == expected

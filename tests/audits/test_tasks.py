@@ -188,11 +188,11 @@ StartWorker = Callable[[], psutil.Process]
 
 
 @pytest.fixture
-def short_leases(start_worker: Callable[..., Program]) -> StartWorker:
-    """Starts workers that are believed dead soon, and answers their main process."""
+def run_worker(start_worker: Callable[..., Program]) -> StartWorker:
+    """Starts workers, and answers their main process."""
 
     def start() -> psutil.Process:
-        worker = start_worker(concurrency=2, SSOT_LEASE_SECONDS="3", SSOT_REDISPATCH_SECONDS="5")
+        worker = start_worker(concurrency=2)
         assert worker.process is not None
         return psutil.Process(worker.process.pid)
 
@@ -216,10 +216,11 @@ def pool(worker: psutil.Process) -> list[psutil.Process]:
 
 
 def kill(*processes: psutil.Process) -> None:
-    """As the kernel or an operator in a hurry does it."""
+    """As the kernel or an operator in a hurry does it. Returns when they are gone."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+    until(lambda: all(is_gone(process) for process in processes))
 
 
 def is_gone(process: psutil.Process) -> bool:
@@ -320,6 +321,11 @@ def start(repository: Repository, covers: str = Covers.COMMIT) -> Audit:
     return audit
 
 
+def lease_runs_out(audit: Audit) -> None:
+    """As it does by waiting, once nobody extends it any more."""
+    Audit.objects.filter(pk=audit.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
 def ended(audit: Audit) -> bool:
     audit.refresh_from_db()
     return not audit.in_flight
@@ -364,21 +370,23 @@ def forget_facts() -> None:
 @pytest.mark.celery
 @pytest.mark.parametrize("victim", ["worker", "its pool", "its parsers"])
 def test_an_audit_whose_worker_is_killed_ends_with_the_same_result(
-    short_leases: StartWorker,
+    run_worker: StartWorker,
     large: Path,
     undisturbed: tuple[object, ...],
     add_repository: AddRepository,
     victim: str,
 ) -> None:
-    worker = short_leases()
+    worker = run_worker()
     audit, _ = begin(lambda: add_repository(large), worker)
     begun = parsers(worker)
     if victim == "worker":
         kill(worker, *pool(worker))
-        short_leases()
+        run_worker()
     elif victim == "its pool":
         kill(*pool(worker))
     kill(*begun)
+    if victim != "its parsers":
+        lease_runs_out(audit)
     with beat():
         until(lambda: ended(audit))
     assert (audit.state, audit.error_message) == (State.SUCCEEDED, "")
@@ -428,13 +436,13 @@ def history_of(repository: Repository) -> tuple[object, ...]:
 
 @pytest.mark.celery
 def test_a_history_whose_worker_is_killed_goes_on_where_it_stopped(
-    short_leases: StartWorker, long: Path, add_repository: AddRepository
+    run_worker: StartWorker, long: Path, add_repository: AddRepository
 ) -> None:
     calm = add_repository(long)
     working.run(auditing.request(calm, covers=Covers.HISTORY)[0].pk)
     expected = history_of(calm)
     forget_facts()
-    worker = short_leases()
+    worker = run_worker()
     audit, _ = begin(lambda: add_repository(long), worker, covers=Covers.HISTORY)
     repository = audit.repository
     kept = set(BlobFacts.objects.values_list("blob_sha", flat=True))
@@ -442,8 +450,9 @@ def test_a_history_whose_worker_is_killed_goes_on_where_it_stopped(
     with connection.cursor() as cursor:
         cursor.execute("SELECT blob_sha, xmin::text FROM audits_blobfacts")
         written_by = dict(cursor.fetchall())
+    lease_runs_out(audit)
     assert not History.objects.filter(repository=repository).exists(), "all of it at once, or nothing"
-    short_leases()
+    run_worker()
     with beat():
         until(lambda: ended(audit))
         until(lambda: not Audit.objects.filter(repository=repository, state__in=IN_FLIGHT).exists())
@@ -457,11 +466,14 @@ def test_a_history_whose_worker_is_killed_goes_on_where_it_stopped(
 
 @pytest.mark.celery
 def test_another_worker_takes_over_from_one_that_is_gone(
-    short_leases: StartWorker, large: Path, undisturbed: tuple[object, ...], add_repository: AddRepository
+    run_worker: StartWorker, large: Path, undisturbed: tuple[object, ...], add_repository: AddRepository
 ) -> None:
-    two = short_leases(), short_leases()
+    two = run_worker(), run_worker()
     audit, busy = begin(lambda: add_repository(large), *two)
+    children = pool(busy)
     kill(*parsers(busy), busy)
+    until(lambda: all(is_gone(child) for child in children))
+    lease_runs_out(audit)
     with beat():
         until(lambda: ended(audit))
     assert (audit.state, audit.attempts) == (State.SUCCEEDED, 2)
@@ -470,9 +482,9 @@ def test_another_worker_takes_over_from_one_that_is_gone(
 
 @pytest.mark.celery
 def test_the_third_worker_that_dies_is_the_last(
-    short_leases: StartWorker, large: Path, add_repository: AddRepository
+    run_worker: StartWorker, large: Path, add_repository: AddRepository
 ) -> None:
-    worker = short_leases()
+    worker = run_worker()
     with beat():
         audit = None
         while audit is None:  # on a busy machine, one attempt may be over before it can be held
@@ -494,7 +506,7 @@ def killed_three_times(repository: Repository, worker: psutil.Process) -> Audit 
         assert audit.attempts == attempt
         begun = parsers(worker)
         kill(*pool(worker), *begun)
-        until(lambda: all(is_gone(parser) for parser in begun))  # noqa: B023 (asked at once)
+        lease_runs_out(audit)
         BlobFacts.objects.all().delete()
     until(lambda: ended(audit))
     return audit
@@ -502,9 +514,9 @@ def killed_three_times(repository: Repository, worker: psutil.Process) -> Audit 
 
 @pytest.mark.celery
 def test_a_worker_that_is_killed_leaves_no_parsers_behind(
-    short_leases: StartWorker, large: Path, add_repository: AddRepository
+    run_worker: StartWorker, large: Path, add_repository: AddRepository
 ) -> None:
-    worker = short_leases()
+    worker = run_worker()
     begin(lambda: add_repository(large), worker)
     begun = parsers(worker)
     kill(worker, *pool(worker))
@@ -515,9 +527,9 @@ def test_a_worker_that_is_killed_leaves_no_parsers_behind(
 
 @pytest.mark.celery
 def test_messages_that_got_lost_are_sent_again(
-    short_leases: StartWorker, drifting: Drifting, add_repository: AddRepository
+    run_worker: StartWorker, drifting: Drifting, add_repository: AddRepository
 ) -> None:
-    short_leases()
+    run_worker()
     audits = []
     for _ in range(6):
         audit, _ = auditing.request(add_repository(drifting.path, branch="main"))
@@ -531,9 +543,9 @@ def test_messages_that_got_lost_are_sent_again(
 
 @pytest.mark.celery
 def test_a_message_that_arrives_twice_is_worked_on_once(
-    short_leases: StartWorker, drifting: Drifting, add_repository: AddRepository
+    run_worker: StartWorker, drifting: Drifting, add_repository: AddRepository
 ) -> None:
-    short_leases()
+    run_worker()
     audit, _ = auditing.request(add_repository(drifting.path), drifting.second)
     for _ in range(10):
         tasks.run_audit.delay(audit.pk)
@@ -546,9 +558,9 @@ def test_a_message_that_arrives_twice_is_worked_on_once(
 
 @pytest.mark.celery
 def test_a_running_audit_is_cancelled_from_another_process(
-    short_leases: StartWorker, large: Path, add_repository: AddRepository
+    run_worker: StartWorker, large: Path, add_repository: AddRepository
 ) -> None:
-    worker = short_leases()
+    worker = run_worker()
     audit, _ = begin(lambda: add_repository(large), worker)
     assert auditing.cancel(audit)
     for parser in parsers(worker):
@@ -561,7 +573,7 @@ def test_a_running_audit_is_cancelled_from_another_process(
 
 @pytest.mark.celery
 def test_a_file_that_breaks_parsers_does_not_break_the_worker(
-    short_leases: StartWorker, tmp_path: Path, add_repository: AddRepository
+    run_worker: StartWorker, tmp_path: Path, add_repository: AddRepository
 ) -> None:
     path = init_repository(tmp_path / "evil")
     files = {
@@ -570,7 +582,7 @@ def test_a_file_that_breaks_parsers_does_not_break_the_worker(
         "good.py": "x = 1\n",
     }
     commit_tree(path, files, "Evil", 1_700_000_000, [])
-    worker = short_leases()
+    worker = run_worker()
     before = {p.pid for p in pool(worker)}
     audit = start(add_repository(path))
     until(lambda: ended(audit))

@@ -18,8 +18,9 @@ from tests.audits.story import Chapter, Story, chapters_at, tell
 # Playwright's synchronous interface runs an event loop in the test's thread; Django would refuse the database there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
-# Milliseconds until what does not come is called missing: on a busy machine a page may take many seconds.
-PATIENCE = 60_000
+# Milliseconds until what does not come is called missing, which only ends a test that hangs: on a busy machine a page
+# may take many seconds, and the work of a Celery worker a minute.
+PATIENCE = 300_000
 expect.set_options(timeout=PATIENCE)
 
 FLAGS = [

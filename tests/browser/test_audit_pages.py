@@ -42,7 +42,7 @@ def test_repository_is_added_and_audited_and_its_figures_appear(
 
     page.get_by_role("button", name="Audit now").click()
     # The page follows the audit by itself, and shows its figures when it has ended.
-    expect(page.get_by_role("heading", name="Open violations by rule")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Open violations by rule")).to_be_visible()
     expect(page.get_by_role("row", name="missing-member").first).to_contain_text("5")
     expect(page.get_by_role("button", name="Audit now")).to_be_enabled()
     assert Audit.objects.get().state == State.SUCCEEDED
@@ -60,12 +60,12 @@ def test_audit_of_an_unknown_revision_fails_with_words_and_can_be_tried_again(
     page.goto(story.url)
     page.get_by_label("Commit, tag or branch").fill("no-such-branch")
     page.get_by_role("button", name="Audit now").click()
-    expect(page.get_by_text("The last audit failed")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("The last audit failed")).to_be_visible()
     page.locator("#audit-panel").get_by_role("link", name="Audit ").click()
     expect(page.get_by_role("alert")).to_contain_text("no-such-branch")
     page.get_by_role("button", name="Audit again").click()
     page.wait_for_url(f"**/audits/{story.audits[-1].pk + 2}/")
-    expect(page.get_by_text("This audit failed")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("This audit failed")).to_be_visible()
 
 
 def test_progress_moves_and_cancel_keeps_the_focus_between_polls(page: Page, story: Story) -> None:

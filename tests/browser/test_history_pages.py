@@ -26,9 +26,7 @@ def test_history_is_audited_from_its_page_and_leads_to_commits_and_violations(
     expect(page.get_by_role("heading", name="The history is not audited yet")).to_be_visible()
     page.get_by_role("button", name="Audit the whole history").click()
     # The page of the audit follows it by itself, and ends at the history.
-    expect(page.get_by_role("heading", name="Open violations, commit by commit")).to_be_visible(
-        timeout=60_000
-    )
+    expect(page.get_by_role("heading", name="Open violations, commit by commit")).to_be_visible()
     assert Audit.objects.filter(covers=Covers.HISTORY, state=State.SUCCEEDED).count() == 1
 
     page.locator("svg.trend a").last.focus()

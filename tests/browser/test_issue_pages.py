@@ -45,7 +45,7 @@ def test_runs_and_a_tracker_change_the_verdicts_and_a_contradiction_leads_to_its
     page.get_by_role("link", name="Make an issue").click()
     expect(page.get_by_text("Already resolved")).to_be_visible()
     page.get_by_role("button", name="Make the issue").click()
-    expect(page.get_by_text("Nobody has claimed a step yet")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Nobody has claimed a step yet")).to_be_visible()
     expect(page.get_by_role("heading", name="Claim beside evidence")).to_be_visible()
 
     (tmp_path / "before.xml").write_bytes(BEFORE)
@@ -58,14 +58,14 @@ def test_runs_and_a_tracker_change_the_verdicts_and_a_contradiction_leads_to_its
         expect(page.get_by_role("heading", name=name)).to_be_visible()
         expect(
             page.get_by_text("AssertionError" if name == "after.xml" else "TypeError").first
-        ).to_be_visible(timeout=30_000)
+        ).to_be_visible()
 
     page.goto("/repositories/remedy/trackers/")
     page.locator("#id_text").fill(tracker(7))
     page.get_by_role("button", name="Take it in").click()
     expect(page.get_by_text("step 2 completed")).to_be_visible()
     page.get_by_role("button", name="Set").click()
-    expect(page.locator(".issue-summary .verdict-contradicted")).to_be_visible(timeout=30_000)
+    expect(page.locator(".issue-summary .verdict-contradicted")).to_be_visible()
 
     page.locator("#step-2 > summary").click()
     failing = page.locator("#step-2 .pair", has_text="they fail with AttributeError")

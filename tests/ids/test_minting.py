@@ -157,7 +157,7 @@ def test_threads_never_get_the_same_counter() -> None:
 def test_a_child_of_a_fork_never_uses_what_its_parent_leased(child_environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "tests.ids.forking_process", "run"]
     done = subprocess.run(
-        command, check=False, env=child_environment, capture_output=True, text=True, timeout=120
+        command, check=False, env=child_environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     identifiers = done.stdout.split()
@@ -500,13 +500,13 @@ def test_a_fold_does_not_lose_the_tally_of_a_transaction_that_is_still_open() ->
             with transaction.atomic():
                 generate("run")
                 opened.set()
-                lease.wait(30)
+                lease.wait(300)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as pool:
         caller = pool.submit(slow_caller)
-        assert opened.wait(30)
+        assert opened.wait(300)
         minting.forget_leases()
         generate("run")
         minting.forget_leases()

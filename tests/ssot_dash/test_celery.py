@@ -64,7 +64,7 @@ def test_a_worker_of_a_queue_that_there_is_not_does_not_start(
     worker = programs.worker(child_environment, tmp_path, "lost", concurrency=1, queues=["notces"])
     worker.launch()
     try:
-        assert worker.process is not None and worker.process.wait(30) != 0
+        assert worker.process is not None and worker.process.wait(300) != 0
         assert "notces" in worker.log.read_text()
     finally:
         worker.stop()

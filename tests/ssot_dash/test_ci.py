@@ -56,7 +56,7 @@ def test_a_job_fails_on_what_is_new_and_passes_on_what_was_there(
     def job(
         commit: str, against: str, report: str = "", token: str = secret
     ) -> subprocess.CompletedProcess[str]:
-        arguments = ["--commit", commit, "--against", against, "--seconds", "60"]
+        arguments = ["--commit", commit, "--against", against, "--seconds", "600"]
         if report:
             (tmp_path / "report.xml").write_text(report)
             arguments += ["--report", str(tmp_path / "report.xml")]
