@@ -102,6 +102,18 @@ def test_running_audit_is_polled_and_shows_how_far_it_is(viewer: Client, story: 
     assert "HX-Refresh" not in response.headers
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "a few seconds"), (9, "a few seconds"), (75, "about 1 min 15 s")]
+)
+def test_running_audit_estimates_what_is_left_no_finer_than_it_knows(
+    viewer: Client, story: Story, seconds: int, words: str
+) -> None:
+    Audit.objects.create(
+        repository=story.repository, state=State.RUNNING, phase="Parsing", seconds_left=seconds
+    )
+    assert f"<span>{words} left of this phase</span>" in viewer.get(story.url).content.decode()
+
+
 def test_waiting_audit_says_that_it_waits_and_where_the_reason_stands(viewer: Client, story: Story) -> None:
     Audit.objects.create(repository=story.repository)
     page = viewer.get(story.url).content.decode()
