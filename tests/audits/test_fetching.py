@@ -25,6 +25,7 @@ from audits.fetch_child import Refused, Tunnel, explain, is_public
 from audits.fetching import FetchError, LocationError, check_branch, check_location, check_revision
 from audits.models import State
 from tests.audits.conftest import AddRepository, Drifting
+from tests.ports import free_port
 from tests.samples import commit_tree, init_repository
 from tests.samples.git_server import GitServer
 
@@ -423,8 +424,7 @@ def test_a_host_that_resolves_to_an_internal_address_is_not_connected_to() -> No
 
 
 def test_hosts_that_do_not_exist_or_answer_are_named(clone: Path, settings: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        address = f"localhost:{closed.getsockname()[1]}"
+    address = f"localhost:{free_port()}"
     settings.SSOT_GIT_HOSTS = [address]
     refusal = refused(f"https://{address}/x.git", clone)
     assert (refusal.code, address in str(refusal)) == ("unreachable", True)

@@ -20,6 +20,7 @@ from ids.models import IDType, IssuedID
 from ssot_dash import tokens
 from ssot_dash.embedded import processes, programs, sockets
 from ssot_dash.embedded.supervisor import Program
+from tests.ports import free_port
 
 
 class Blocks:
@@ -167,12 +168,11 @@ class WebServer:
     """The site's own web server on this test's database; its port is closed while it is dead."""
 
     def __init__(self, environment: dict[str, str], logs: Path) -> None:
-        self._environment, self._logs, self._port = environment, logs, 0
+        self._environment, self._logs, self._port = environment, logs, free_port()
         self._program: Program | None = None
 
     def start(self) -> None:
         with sockets.listen("127.0.0.1", self._port) as listening:
-            self._port = listening.getsockname()[1]
             self._program = programs.web(self._environment, listening, self._logs)
             self._program.launch()
 

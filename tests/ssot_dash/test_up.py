@@ -19,6 +19,7 @@ from ssot_dash import health
 from ssot_dash.embedded import processes
 from ssot_dash.embedded.data import BASE_DIR
 from ssot_dash.embedded.up import KEPT_SECONDS, MARK
+from tests.ports import free_port
 
 START_SECONDS = 300
 
@@ -96,8 +97,7 @@ class Site:
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
