@@ -439,7 +439,7 @@ _MAX_LISTED_NAMES = 1_000_000
 _MAX_CHANGES = 2 * MAX_PATHS  # each path gone, and as many come
 # Commits that are no larger than they may be, nor is any of their ancestors: their ids say so for every repository.
 _CHECKED: set[str] = set()
-_MAX_CHECKED = 1_000_000
+_MAX_CHECKED = 250_000
 
 
 def _parsed(data: bytes, width: int) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:
