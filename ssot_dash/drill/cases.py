@@ -5,8 +5,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from signal import SIGSTOP, SIGTERM
 
-from ssot_dash.drill.instance import kill, let_go
-from ssot_dash.drill.trial import Trial
+from ssot_dash.drill.instance import Instance, kill, let_go
+from ssot_dash.drill.trial import NotRun, Trial
 from ssot_dash.embedded import processes, programs
 
 _WAITS_TO_RECORD = "SELECT 1 FROM pg_locks WHERE relation = 'audits_lifespan'::regclass AND NOT granted"
@@ -86,12 +86,18 @@ def f4(trial: Trial) -> None:
 # --- The broker -----------------------------------------------------------------------------------------------------
 
 
+def _with_its_own_broker(trial: Trial) -> Instance:
+    if trial.site.given_broker:
+        raise NotRun("hurts the drill's own broker, and was given another one")
+    return trial.site
+
+
 def f5(trial: Trial) -> None:
     """The broker goes away (SIGTERM) while four audits run, and comes back.
 
     The workers come back as well, all audits end, and what is delivered twice does no harm.
     """
-    site = trial.site
+    site = _with_its_own_broker(trial)
     other = site.add_worker("worker-2")  # four processes in all
     try:
         slugs = trial.repository(trial.ground.large, 4)
@@ -115,7 +121,7 @@ def f6(trial: Trial) -> None:
 
     Their messages are sent again, because the rows say that they are queued.
     """
-    site = trial.site
+    site = _with_its_own_broker(trial)
     number = trial.amount(200, 50, "audits")
     slugs = trial.repository(trial.ground.small, number)
     site.worker.stop()
@@ -135,7 +141,7 @@ def f7(trial: Trial) -> None:
 
     The click is answered within two seconds, and the audit runs once the broker is back.
     """
-    site = trial.site
+    site = _with_its_own_broker(trial)
     (slug,) = trial.repository(trial.ground.small)
     site.valkey.stop()
     try:
@@ -153,7 +159,7 @@ def f8(trial: Trial) -> None:
 
     The click is answered within two seconds, and the audit runs once there is room.
     """
-    site = trial.site
+    site = _with_its_own_broker(trial)
     (slug,) = trial.repository(trial.ground.small)
     with contextlib.closing(site.broker()) as broker:
         broker.config_set("maxmemory", 1)

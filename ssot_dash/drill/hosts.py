@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from signal import SIGSTOP
 from typing import Final
+from urllib.parse import urlsplit
 
 from ssot_dash.drill import repositories
 from ssot_dash.drill.instance import Hung, Instance, descendants, kill, let_go
@@ -302,21 +303,37 @@ def _reachable(site: Instance, address: str) -> Iterator[tuple[str, str]]:
     allowed.write_text(f"{before}host all {postgres.ROLE} {address}/30 scram-sha-256\n")
     site.postgres.settings["listen_addresses"] = address
     _again(site)
+    try:
+        with _broker_reachable(site, address) as broker:
+            yield f"postgresql://{postgres.ROLE}:{password}@{address}:5432/{postgres.DATABASE}", broker
+    finally:
+        del site.postgres.settings["listen_addresses"]
+        allowed.write_text(before)
+        _again(site)
+
+
+def _at(url: str, address: str) -> str:
+    """A server's URL, at another address of its machine."""
+    parts = urlsplit(url)
+    login, at, _ = parts.netloc.rpartition("@")
+    port = f":{parts.port}" if parts.port else ""
+    return parts._replace(netloc=f"{login}{at}{address}{port}").geturl()
+
+
+@contextmanager
+def _broker_reachable(site: Instance, address: str) -> Iterator[str]:
+    if site.given_broker:  # on this machine, and it listens everywhere
+        yield _at(site.given_broker, address)
+        return
     with contextlib.closing(site.broker()) as broker:
         broker.config_set("protected-mode", "no")
         broker.config_set("bind", address)
         broker.config_set("port", _BROKER_PORT)
     try:
-        yield (
-            f"postgresql://{postgres.ROLE}:{password}@{address}:5432/{postgres.DATABASE}",
-            f"redis://{address}:{_BROKER_PORT}/0",
-        )
+        yield f"redis://{address}:{_BROKER_PORT}/0"
     finally:
         with contextlib.closing(site.broker()) as broker:
             broker.config_set("port", 0)
-        del site.postgres.settings["listen_addresses"]
-        allowed.write_text(before)
-        _again(site)
 
 
 def _again(site: Instance) -> None:

@@ -72,9 +72,12 @@ class Answer:
 
 
 class Instance:
-    """The site's processes under the supervisor that ``up`` uses. They are tended while something is waited for."""
+    """The site's processes under the supervisor that ``up`` uses. They are tended while something is waited for.
 
-    def __init__(self, directory: Path, listening: socket.socket) -> None:
+    ``broker`` is the address of one to take instead of its own.
+    """
+
+    def __init__(self, directory: Path, listening: socket.socket, broker: str = "") -> None:
         self.directory = directory
         self.logs = directory / "logs"
         self.listening = listening
@@ -83,6 +86,7 @@ class Instance:
         self.supervisor = Supervisor(self.said.append)
         self.postgres = Postgres(directory, binaries.find())
         self.valkey = Valkey(directory, binaries.find())
+        self.given_broker = broker
         self.environment: dict[str, str] = {}
         self.token = ""
         self._repositories = 0
@@ -90,11 +94,11 @@ class Instance:
     # --- Its life -----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        servers: list[Server] = [self.postgres, self.valkey]
+        servers: list[Server] = [self.postgres] if self.given_broker else [self.postgres, self.valkey]
         for server in servers:
             self.supervisor.start(server)
-        self.postgres.wait_ready()
-        self.valkey.wait_ready()
+        for server in servers:
+            server.wait_ready()
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("SSOT_", "CELERY_"))
         }
@@ -102,7 +106,7 @@ class Instance:
             **kept,
             **SETTINGS,
             "DATABASE_URL": self.postgres.url,
-            "BROKER_URL": self.valkey.url,
+            "BROKER_URL": self.given_broker or self.valkey.url,
             "SSOT_DATA_DIR": str(self.directory),
             "DJANGO_SETTINGS_MODULE": "ssot_dash.drill.settings",
             "PYTHONUNBUFFERED": "1",
@@ -361,12 +365,12 @@ def descendants(pid: int) -> dict[int, str]:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Instance]:
-    """A site that runs, and is gone with its files when the block ends."""
+def running(broker: str = "") -> Iterator[Instance]:
+    """A site that runs, and is gone with its files when the block ends. ``broker`` is as with ``Instance``."""
     directory = Path(tempfile.mkdtemp(prefix="ssot-dash-drill-"))
     try:
         with sockets.listen("127.0.0.1", 0) as listening:
-            site = Instance(directory, listening)
+            site = Instance(directory, listening, broker)
             try:
                 site.start()
                 yield site

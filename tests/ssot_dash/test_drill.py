@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -44,6 +45,15 @@ def test_without_network_namespaces_a_second_host_is_not_run_and_says_why(
     monkeypatch.setattr(hosts, "shutil", SimpleNamespace(which=lambda _: None))
     with pytest.raises(NotRun, match="only root may make one"), hosts._namespace("drill", "link"):
         pass
+
+
+def test_a_given_broker_is_not_hurt_and_a_second_host_reaches_it() -> None:
+    trial: Any = SimpleNamespace(site=SimpleNamespace(given_broker="amqp://me:it%40@127.0.0.1:5673//"))
+    for name in ("F5", "F6", "F7", "F8"):
+        with pytest.raises(NotRun, match="given another one"):
+            CASES[name].work(trial)
+    with hosts._broker_reachable(trial.site, "198.51.100.1") as url:
+        assert url == "amqp://me:it%40@198.51.100.1:5673//"
 
 
 @pytest.mark.long

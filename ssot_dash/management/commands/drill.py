@@ -32,6 +32,12 @@ class Command(BaseCommand):
         parser.add_argument("cases", nargs="*", metavar="CASE", help="such as F3 (default: all)")
         parser.add_argument("--times", type=int, default=5, help="how often each is tried (5)")
         parser.add_argument("--full", action="store_true", help="let faults last as long as the case says")
+        parser.add_argument(
+            "--broker",
+            default="",
+            metavar="URL",
+            help="a broker of this machine that nothing else uses (amqp://me:secret@127.0.0.1//) instead of its own",
+        )
         parser.add_argument("--list", action="store_true", help="only say what the cases are")
 
     def handle(self, **options: Any) -> None:
@@ -46,18 +52,18 @@ class Command(BaseCommand):
             return
         signal.signal(signal.SIGTERM, _end)
         try:
-            scores = self._run(wanted, options["times"], full=options["full"])
+            scores = self._run(wanted, options["times"], options["broker"], full=options["full"])
         except CannotStart as error:
             raise CommandError(str(error)) from error
         self._table(scores)
         if any(score.survived < score.tries or score.kept < score.tries for score in scores):
             raise CommandError("Not everything was survived without a loss.")
 
-    def _run(self, wanted: Iterable[str], times: int, *, full: bool) -> list[Score]:
+    def _run(self, wanted: Iterable[str], times: int, broker: str, *, full: bool) -> list[Score]:
         settings = ", ".join(f"{name}={value}" for name, value in instance.SETTINGS.items())
         self._say(f"A private site with {settings} and a tick of the scheduler every {TICK_SECONDS} s.")
         scores = []
-        with instance.running() as site:
+        with instance.running(broker) as site:
             ground = Ground(site)
             for name in wanted:
                 score = Score(CASES[name])
