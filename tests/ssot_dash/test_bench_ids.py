@@ -8,7 +8,6 @@ from ssot_dash import scratch
 
 
 @pytest.mark.long
-@pytest.mark.timeout(400)
 def test_no_id_comes_twice_through_a_kill_and_a_crash_of_the_database() -> None:
     with scratch.site() as site:
         found = scratch.crash(site, 6_000, processes=3, faults=2)

@@ -97,7 +97,7 @@ def test_nobody_gets_in_without_the_password(postgres: Callable[[], Postgres], u
     address = urlsplit(server.url)
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(
-            f"postgresql://{user}:wrong@/{address.path.lstrip('/')}?{address.query}", connect_timeout=5
+            f"postgresql://{user}:wrong@/{address.path.lstrip('/')}?{address.query}", connect_timeout=300
         )
 
 
