@@ -56,11 +56,12 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, objs: QuerySet[Repository] | Sequence[Repository], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         # Django would load and list every row; there can be millions.
-        repositories = Repository.objects.filter(pk__in=[repository.pk for repository in objs])
-        counts = repositories.aggregate(
-            audits=Count("audits", distinct=True), violations=Count("violations", distinct=True)
-        )
-        model_counts = {"repositories": len(objs), **counts}
+        chosen = [repository.pk for repository in objs]
+        model_counts = {
+            "repositories": len(chosen),
+            "audits": Audit.objects.filter(repository__in=chosen).count(),
+            "violations": Violation.objects.filter(repository__in=chosen).count(),
+        }
         lacking = set() if self.has_delete_permission(request) else {"repository"}
         return [str(repository) for repository in objs], model_counts, lacking, []
 

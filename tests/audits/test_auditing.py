@@ -15,6 +15,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audits import auditing, fetching, policies, recording, working
@@ -747,7 +748,20 @@ def test_a_removed_repository_leaves_no_rows_and_no_clone(
     clone = fetching.clone_path(repository.pk)
     (clone / "objects").mkdir(parents=True)
     clone.with_name(f"{clone.name}.left-over").mkdir()
-    auditing.remove(repository)
+    with CaptureQueriesContext(connection) as queries:
+        auditing.remove(repository)
+    for table in (
+        "violation",
+        "sighting",
+        "lifespan",
+        "event",
+        "commit",
+        "auditproblem",
+        "testresult",
+        "test",
+    ):
+        first = next(q["sql"] for q in queries if f'"audits_{table}"' in q["sql"])
+        assert first.startswith("DELETE"), "many rows go unread"
     auditing.remove(repository)
     assert list(Repository.objects.all()) == [kept]
     assert rows() == (1, 1, 1, 0)
