@@ -110,6 +110,8 @@ def test_one_process_takes_long_audits_as_well(add_repository: AddRepository) ->
     assert turns.next_audit() == history
 
 
+# A pulse, which comes after a second, sees committed rows only.
+@pytest.mark.django_db(transaction=True)
 def test_a_message_rings_for_whoever_s_turn_it_is_and_none_is_left_out(
     add_repository: AddRepository, drifting: Drifting
 ) -> None:
@@ -125,6 +127,7 @@ def test_a_message_rings_for_whoever_s_turn_it_is_and_none_is_left_out(
     assert Audit.objects.filter(state=State.SUCCEEDED).count() == 2
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_end_of_an_audit_rings_for_a_long_one_that_was_held_back(
     add_repository: AddRepository, drifting: Drifting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
