@@ -7,17 +7,20 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import IO, Protocol, Self
 
 import msgspec
 
 from audits.engine.findings import ProblemKind
+from audits.engine.native_extraction import compiled
 from audits.engine.parse_child import Outcome, write_frame
 
 BATCH = 24
@@ -53,10 +56,18 @@ class ChildLostError(Exception):
 class _Child:
     """One parsing process. ``is_fresh`` says that nothing that was parsed before can be at fault."""
 
-    def __init__(self, repository: Path, file_bytes: int, command: Sequence[str]) -> None:
+    def __init__(self, repository: Path, file_bytes: int, command: Sequence[str], code: int | None) -> None:
+        """``code`` is a file descriptor with what the child would compile otherwise."""
         # Its own session, so that a time-out reaches whatever it may have started; no environment, so no credentials.
         self.process = subprocess.Popen(
-            [sys.executable, *command, str(repository), str(file_bytes)],
+            [
+                sys.executable,
+                *command,
+                str(repository),
+                str(file_bytes),
+                *([] if code is None else [str(code)]),
+            ],
+            pass_fds=() if code is None else (code,),
             cwd=_ROOT,
             env={"LANG": "C.UTF-8", "PATH": os.environ.get("PATH", "")},
             stdin=subprocess.PIPE,
@@ -120,6 +131,28 @@ class _Child:
                 stream.close()
 
 
+_compiling = threading.Lock()
+
+
+def _native_code() -> int | None:
+    """A descriptor of a file without a name that holds the native extractor's machine code, so that not each child has
+    to compile it; made once in a process. None where that can't be: each child sees to itself."""
+    with _compiling:
+        file = _code_file()
+    return None if file is None else file.fileno()
+
+
+@cache
+def _code_file() -> IO[bytes] | None:
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as children may be started
+        file.write(compiled())
+        file.flush()
+    except OSError:
+        return None
+    return file
+
+
 class ParsePool:
     """A few parsing children. Use as a context manager; leaving it kills them all, whatever they are doing."""
 
@@ -138,6 +171,7 @@ class ParsePool:
         self._file_seconds = file_seconds
         self._workers = workers
         self._command = CHILD if command is None else command
+        self._is_native = command is None or tuple(command) == CARRIED_CHILD
         self._batches: queue.SimpleQueue[list[str] | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[list[Outcome] | BaseException] = queue.SimpleQueue()
         self._sources: Mapping[str, bytes] | None = None
@@ -225,7 +259,8 @@ class ParsePool:
             if self._closed.is_set():
                 raise ChildLostError
             if number not in self._children:
-                self._children[number] = _Child(self._repository, self._file_bytes, self._command)
+                code = _native_code() if self._is_native else None
+                self._children[number] = _Child(self._repository, self._file_bytes, self._command, code)
             return self._children[number]
 
     def _lose(self, number: int) -> None:

@@ -126,6 +126,54 @@ def test_a_limit_of_the_policy_is_named(tmp_path: Path) -> None:
     )
 
 
+# --- the native extractor's machine code --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def blind_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A child that could not compile the native extractor, and fails for each blob when it has none."""
+    script = tmp_path / "child.py"
+    script.write_text(
+        "import os, sys\n"
+        "sys.path.insert(0, os.getcwd())\n"
+        "from pathlib import Path\n"
+        "from audits.engine import native_extraction, parse_child\n"
+        "native_extraction.MODULE = Path('/nowhere')\n"
+        "original = parse_child.parse\n"
+        "def parse(repository, sha, file_bytes, native):\n"
+        "    assert native is not None\n"
+        "    return original(repository, sha, file_bytes, native)\n"
+        "parse_child.parse = parse\n"
+        "parse_child.main()\n"
+    )
+    monkeypatch.setattr(parsing, "CHILD", (str(script),))
+
+
+def problems(repository: GitRepository) -> list[str]:
+    """What was in the way of parsing each file; with a process for each."""
+    blobs = [entry.sha for entry in repository.tree(repository.resolve().sha)]
+    with ParsePool(repository.path, file_bytes=10**6, file_seconds=600, workers=len(blobs)) as pool:
+        return [outcome.problem for outcomes in pool.parse(blobs) for outcome in outcomes]
+
+
+@pytest.mark.usefixtures("blind_child")
+def test_children_are_given_what_they_would_compile(tmp_path: Path) -> None:
+    assert problems(make(tmp_path, {"a.py": "x = 1\n", "b.py": "y = 2\n"})) == ["", ""]
+
+
+def test_where_nothing_can_be_compiled_for_them_children_see_to_themselves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def cannot() -> bytes:
+        raise OSError("no room")
+
+    monkeypatch.setattr(parsing, "compiled", cannot)
+    parsing._code_file.cache_clear()
+    found = problems(make(tmp_path, {"a.py": "x = 1\n"}))
+    parsing._code_file.cache_clear()
+    assert found == [""]
+
+
 # --- children that die or hang ------------------------------------------------------------------------------------
 
 
