@@ -7,14 +7,16 @@ those that are marked.
 
 import logging
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Final
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -40,6 +42,10 @@ from audits.verdicts import Dossier
 
 logger = logging.getLogger(__name__)
 
+# For how long a task judges issues before others get their turn.
+TURN_SECONDS: Final = 10.0
+# After this, a process that began to judge issues counts as dead.
+JUDGING_SECONDS: Final = 120
 _SHORT = re.compile(r"[^a-z0-9]+")
 
 
@@ -280,7 +286,7 @@ def follow(issue: Issue, tracker: Tracker) -> None:
 
 def mark(issues: QuerySet[Issue]) -> None:
     """Say that newer evidence waits to be looked at."""
-    issues.filter(stale_since=None).update(stale_since=Now())
+    issues.update(stale_since=Now())
 
 
 def arrived(repository_id: int) -> None:
@@ -321,22 +327,50 @@ def _head(repository: Repository) -> str:
     return current.commit_sha if newer else str(history.head_sha)
 
 
-def keep_up(repository_id: int) -> None:
-    """Take in a repository's trackers as far as its commits are known, then judge its marked issues."""
+def keep_up(repository_id: int, seconds: float | None = None) -> bool:
+    """Take in a repository's trackers as far as its commits are known, then judge its marked issues.
+
+    Judging ends after some ``seconds`` (None: when all are judged). Answers whether issues are left, so that this is
+    to be called again when others have had their turn.
+    """
     repository = (
         Repository.objects.select_related("tracker_scan", "current_audit", "history")
         .filter(pk=repository_id)
         .first()
     )
     if repository is None:
-        return
+        return False
     git = _git(repository)
     head = _head(repository)
     if head and not _scan(repository, git, head):
-        return
-    gathering = Gathering(repository, git)
-    for issue in Issue.objects.filter(repository=repository).exclude(stale_since=None).order_by("pk"):
-        judge(issue, gathering)
+        return False
+    return _judge_marked(repository, git, seconds)
+
+
+def _judge_marked(repository: Repository, git: GitRepository | None, seconds: float | None) -> bool:
+    """Judge marked issues, those first that were not judged for longest. Nothing where another process does: evidence
+    that arrives by the second would have every worker judge the same ones."""
+    row = Repository.objects.filter(pk=repository.pk)
+    marked = Issue.objects.filter(repository=repository).exclude(stale_since=None)
+    if not marked.exists():
+        return False
+    with transaction.atomic():
+        # A recording or a removal that holds the row isn't waited for: the next tick asks again.
+        free = row.select_for_update(skip_locked=True, no_key=True, of=("self",))
+        if not free.filter(Q(judging_until=None) | Q(judging_until__lt=Now())).exists():
+            return False
+        row.update(judging_until=Now() + Value(timedelta(seconds=JUDGING_SECONDS)))
+    end = time.monotonic() + seconds if seconds is not None else None
+    try:
+        # Each once: what this gathering has read is all that it knows.
+        gathering = Gathering(repository, git)
+        for issue in marked.order_by(F("judged_at").asc(nulls_first=True), "pk"):
+            judge(issue, gathering)
+            if end is not None and time.monotonic() > end:
+                break
+        return marked.exists()
+    finally:
+        row.update(judging_until=None)
 
 
 def _git(repository: Repository) -> GitRepository | None:

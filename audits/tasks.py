@@ -103,8 +103,10 @@ def send_notices(delivery_id: str) -> None:
 
 @shared_task  # type: ignore[untyped-decorator]
 def keep_up(repository_id: int) -> None:
-    """Follow a repository's trackers and judge its issues anew, as far as there is something to do."""
-    remediation.keep_up(repository_id)
+    """Follow a repository's trackers and judge its issues anew, as far as there is something to do. Many issues are
+    judged in turns, between which audits begin."""
+    if remediation.keep_up(repository_id, seconds=remediation.TURN_SECONDS):
+        _send_keep_up(repository_id)
 
 
 @shared_task  # type: ignore[untyped-decorator]

@@ -55,7 +55,8 @@ class Repository(models.Model):
     furthest along the branch, whatever the order in which audits arrived. ``policy`` is the version that audits go by
     (None: the default policy); only ``policies`` changes it. ``next_audit_at`` is kept by the dispatcher: to change a
     repository's schedule, save ``schedule`` and nothing else. ``push_secret_number`` counts the secrets of its push
-    hook (``audits.pushing``); ``is_badge_public`` shows its badges to anybody.
+    hook (``audits.pushing``); ``is_badge_public`` shows its badges to anybody. Until ``judging_until`` one process
+    judges its issues (``audits.remediation``); then it has died.
     """
 
     name = models.CharField(max_length=100, unique=True)
@@ -92,6 +93,7 @@ class Repository(models.Model):
     )
     score = models.JSONField(default=dict, blank=True, help_text="{subjects: number, clean: {zone: number}}")
     created_at = models.DateTimeField(auto_now_add=True)
+    judging_until = models.DateTimeField(null=True, blank=True, editable=False)
     current_audit = models.ForeignKey(
         "audits.Audit", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

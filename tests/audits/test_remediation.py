@@ -3,13 +3,26 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.utils import timezone
 
-from audits import auditing, burndown, documents, ingesting, remediation, timeline, tracking, working
+from audits import (
+    auditing,
+    burndown,
+    documents,
+    ingesting,
+    remediation,
+    tasks,
+    timeline,
+    tracking,
+    verdicts,
+    working,
+)
 from audits.engine.git import Changes
 from audits.engine.git import Commit as GitCommit
 from audits.models import Covers, Issue, Judgement, Repository, TestRun, Tracker, TrackerScan, Violation
@@ -100,6 +113,58 @@ def test_nobody_waits_for_another_who_takes_the_trackers_in(repository: Reposito
     assert not Tracker.objects.filter(repository=repository).exists()
     remediation.keep_up(repository.pk)
     assert Tracker.objects.filter(repository=repository).exists(), "the next one does it"
+
+
+def marked(repository: Repository) -> int:
+    return Issue.objects.filter(repository=repository).exclude(stale_since=None).count()
+
+
+def test_many_issues_are_judged_in_turns_between_which_others_get_theirs(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit(repository, Covers.COMMIT)
+    issues = [make(repository) for _ in range(3)]
+    monkeypatch.setattr(remediation, "TURN_SECONDS", 0)
+    sent: list[int] = []
+    monkeypatch.setattr(tasks, "_send_keep_up", sent.append)
+    for left in (2, 1):
+        tasks.keep_up(repository.pk)
+        assert marked(repository) == left
+    assert sent == [repository.pk] * 2, "what is left is asked for again"
+    # New evidence marks all; those that were judged longest ago come first, so that each gets its turn.
+    remediation.arrived(repository.pk)
+    tasks.keep_up(repository.pk)
+    assert [issue.pk for issue in Issue.objects.filter(stale_since=None)] == [issues[2].pk]
+    remediation.keep_up(repository.pk)
+    assert marked(repository) == 0 and len(sent) == 3
+
+
+def test_one_process_at_a_time_judges_a_repository_s_issues(repository: Repository) -> None:
+    audit(repository, Covers.COMMIT)
+    make(repository)
+    row = Repository.objects.filter(pk=repository.pk)
+    row.update(judging_until=timezone.now() + timedelta(seconds=600))
+    assert not remediation.keep_up(repository.pk) and marked(repository) == 1
+    row.update(judging_until=timezone.now() - timedelta(seconds=1))
+    assert not remediation.keep_up(repository.pk) and marked(repository) == 0, "that process has died"
+    assert row.get().judging_until is None
+
+
+def test_evidence_that_arrives_while_an_issue_is_judged_is_looked_at_as_well(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit(repository, Covers.COMMIT)
+    make(repository)
+    judge = verdicts.judge
+
+    def arrives(dossier: verdicts.Dossier) -> object:
+        remediation.arrived(repository.pk)
+        return judge(dossier)
+
+    monkeypatch.setattr(verdicts, "judge", arrives)
+    assert remediation.keep_up(repository.pk) and marked(repository) == 1
+    monkeypatch.undo()
+    assert not remediation.keep_up(repository.pk) and marked(repository) == 0
 
 
 def elsewhere(work: Callable[[], None]) -> threading.Thread:

@@ -19,7 +19,7 @@ from audits.models import (
     Violation,
 )
 from ids.models import IDType, IssuedID
-from ssot_dash.load import pages
+from ssot_dash.load import measuring, pages
 from tests.samples import commit_tree, init_repository
 from tests.ssot_dash.routes import EMPTY, FOR_STRANGERS, OPEN, PAGES, PERSONAL
 from tests.ssot_dash.world import NOBODY
@@ -53,6 +53,25 @@ def test_every_page_of_a_filled_site_answers(live_server: Any, capsys: pytest.Ca
     assert {"audits:violation-list", "ids:explore", "activity", "GET /repositories/{slug}/violations"} <= set(
         rows
     )
+
+
+def test_what_was_measured_before_an_interruption_is_told(
+    live_server: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured: list[str] = []
+    measure = measuring.Visitor.measure
+
+    def interrupted(visitor: measuring.Visitor, page: pages.Page, times: int) -> measuring.Figures:
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measured.append(page.name)
+        return measure(visitor, page, times)
+
+    monkeypatch.setattr(measuring.Visitor, "measure", interrupted)
+    with pytest.raises(CommandError, match="Interrupted before /"):
+        call_command("load", "pages", url=live_server.url, times=1, only="audits:")
+    said = capsys.readouterr().out
+    assert all(f"| {name} | " in said for name in measured) and "2 addresses" in said
 
 
 def test_what_is_filled_in_agrees_with_itself(transactional_db: None) -> None:

@@ -111,6 +111,9 @@ class Command(BaseCommand):
                     # What was measured so far took minutes: it is told.
                     unanswered = f"{options['url']} does not answer for {page.path}: {error}"
                     break
+                except KeyboardInterrupt:
+                    unanswered = f"Interrupted before {page.path}; what comes after it was not asked for."
+                    break
                 if figures.status != HTTPStatus.METHOD_NOT_ALLOWED:
                     found.append(figures)
         found.sort(key=lambda figures: figures.at(0.95), reverse=True)
