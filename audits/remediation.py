@@ -285,8 +285,11 @@ def follow(issue: Issue, tracker: Tracker) -> None:
 
 
 def mark(issues: QuerySet[Issue]) -> None:
-    """Say that newer evidence waits to be looked at."""
-    issues.update(stale_since=Now())
+    """Say that newer evidence waits to be looked at, also of those of which that was said: they may be judged now."""
+    with transaction.atomic():
+        # In one order for all: else two that mark at the same time could each wait for the other.
+        locked = issues.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)
+        Issue.objects.filter(pk__in=[*locked]).update(stale_since=Now())
 
 
 def arrived(repository_id: int) -> None:
