@@ -1,6 +1,7 @@
 """What a commit's tree holds for an audit, and where facts are kept: the input of every audit."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import xxhash
@@ -88,7 +89,7 @@ class Listing:
                 self._problem(entry, ProblemKind.MISSING_OTHER_BLOB, words)
         self.paths = frozenset(paths)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The same for two trees in which every audit by one policy finds the same."""
         parts = (

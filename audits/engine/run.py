@@ -93,9 +93,7 @@ def audit(
             policy,
             store,
             registry,
-            _RuleMemory(memory.results, listing.digest, policy, registry)
-            if memory and paths is None
-            else None,
+            memory.of_rules(listing) if memory is not None and paths is None else None,
             workers or os.cpu_count() or 1,
             share,
             progress,
@@ -197,6 +195,9 @@ class _Memory:
             key = self._key(listing.digest)
             self.results.put_result(key, data)
             self.results.put_result(self._key(self.tree), elsewhere(key))
+
+    def of_rules(self, listing: Listing) -> "_RuleMemory":
+        return _RuleMemory(self.results, listing.digest, self.policy, self.registry)
 
     def _key(self, tree: str) -> str:
         return key_of(tree, self.policy, self.rules, self.registry)

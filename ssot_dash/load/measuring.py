@@ -112,9 +112,8 @@ def visitor(url: str) -> Iterator[Visitor]:
     User.objects.filter(username=NAME).delete()
     user = User.objects.create_superuser(NAME)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SET max_parallel_workers_per_gather = 0"
-        )  # what helpers do is not in a backend's time
+        # What helpers do is not in a backend's time.
+        cursor.execute("SET max_parallel_workers_per_gather = 0")
     try:
         yield Visitor(url, user)
     finally:
