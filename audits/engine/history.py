@@ -10,23 +10,21 @@ does whatever refers to a definition in such a file: "could not look" is not "go
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby, pairwise
-from operator import attrgetter
+from itertools import pairwise
 
-import msgspec
 import xxhash
-import zstandard
 
 from audits.engine.collector import no_collector
-from audits.engine.facts import Facts, decode
 from audits.engine.findings import Finding, Progress
-from audits.engine.git import Changes, Commit, Entry, GitRepository
-from audits.engine.listing import FactsStore, ResultStore, is_text, read_text
-from audits.engine.live import LiveAudit, TreeChange
+from audits.engine.follow_child import Task
+from audits.engine.followers import Tour
+from audits.engine.following import UNPARSEABLE, Seen, Step, is_source, remembered, step_of
+from audits.engine.git import Changes, Commit, GitRepository
+from audits.engine.listing import FactsStore, ResultStore
 from audits.engine.parse_child import Outcome
 from audits.engine.parsing import ParsePool, Share
 from audits.engine.policy import Policy
@@ -34,12 +32,8 @@ from audits.engine.registry import Registry
 from audits.engine.renames import renamed
 from audits.engine.results import Result, key_of, recalled
 from audits.engine.rules import RULES, Rule
-from audits.engine.safety import is_safe
 
-UNPARSEABLE = "unparseable"
 _CHUNK = 2_000
-# Facts that are kept decoded beside those of the tree at hand: a change of branch may want them again.
-_MAX_DECODED = 8_000
 # Of how many commits an extended history looks for remembered results: longer ones hardly have them all.
 _MAX_REMEMBERED = 20
 
@@ -125,8 +119,7 @@ def history(
     with no_collector():
         walk.plan(commits, boundary, progress)
         walk.parse(workers, share, progress)
-        yield from walk.follow(commits, boundary, progress)
-        walk.close()
+        yield from walk.follow(commits, boundary, workers, progress)
 
 
 def _in_lines(commits: Sequence[Commit]) -> list[Commit]:
@@ -168,31 +161,30 @@ class _Walk:
         self._rules = rules
         self._store = store
         self._registry = registry
-        self._live = LiveAudit(policy, rules, registry)
-        # What audits found at the commits that are walked; nothing where not all of them were audited.
-        self._remembered: dict[str, Result] = {}
-        self._findings: dict[str, tuple[Finding, ...]] = self._live.findings
-        self._at = ""  # the commit whose tree the live audit has
-        self._sources: dict[str, str] = {}  # of that tree: Python files, and their blobs
+        # What audits found at the stations of the walk; nothing where not all of them were audited.
+        self._remembered: list[Result] = []
         self._steps: dict[tuple[str, str], Changes] = {}
         self._blobs: dict[str, None] = {}
-        self._decoded: dict[str, Facts | None] = {}
+        self._unreadable: set[str] = set()
+        # Of the commit at hand: findings and Python files by path, and those that can't be looked at.
+        self._findings: dict[str, tuple[Finding, ...]] = {}
+        self._sources: set[str] = set()
         self._blind: set[str] = set()
         # Identities that a rename took away from where their fingerprint stands.
         self._moved: set[str] = set()
 
-    def remember(self, commits: Sequence[str], results: ResultStore) -> None:
+    def remember(self, stations: Sequence[str], results: ResultStore) -> None:
         """Takes what audits of all these commits found, if it is known: then nothing is judged again."""
         names = [rule.name for rule in self._rules]
         if UNPARSEABLE not in names:
             return  # only that rule says which files can't be looked at
-        found: dict[str, Result] = {}
-        for sha in commits:
+        found: list[Result] = []
+        for sha in stations:
             key = key_of(self._repository.tree_id(sha), self._policy, names, self._registry)
             result = recalled(results, key, self._repository)
             if result is None:
                 return
-            found[sha] = result
+            found.append(result)
         self._remembered = found
 
     # --- what is to be read ------------------------------------------------------------------------------------
@@ -213,16 +205,8 @@ class _Walk:
 
     def _want(self, changes: Changes) -> None:
         for path, (_, now) in changes.items():
-            if now is not None and self._is_source(path, now):
+            if now is not None and is_source(path, now, self._policy):
                 self._blobs[now.sha] = None
-
-    def _is_source(self, path: str, entry: Entry) -> bool:
-        return (
-            entry.kind == "file"
-            and path.endswith(".py")
-            and is_safe(path)
-            and not self._policy.excludes(path)
-        )
 
     def parse(self, workers: int, share: Share | None, progress: Callable[[Progress], None]) -> None:
         """Parses what no facts are known of; facts go to the store, so that another attempt goes on from there."""
@@ -243,7 +227,7 @@ class _Walk:
         for start in range(0, len(shas), _CHUNK):
             chunk = shas[start : start + _CHUNK]
             known = self._store.known(chunk)
-            unknown += [sha for sha in chunk if sha not in known and sha not in self._decoded]
+            unknown += [sha for sha in chunk if sha not in known and sha not in self._unreadable]
         return unknown
 
     def _parsed(
@@ -262,146 +246,122 @@ class _Walk:
             for part in share.parts(missing) if share else [missing]:
                 for outcomes in pool.parse(part):
                     self._store.put_many({o.sha: o.facts for o in outcomes if not o.problem})
-                    self._decoded.update((o.sha, None) for o in outcomes if o.problem)
+                    self._unreadable.update(o.sha for o in outcomes if o.problem)
                     yield outcomes
+
+    def _parse_again(self, shas: Sequence[str]) -> dict[str, bytes]:
+        """For facts that are damaged, or that somebody deleted since they were seen."""
+        return {o.sha: o.facts for outcomes in self._parsed(shas, 1) for o in outcomes if not o.problem}
 
     # --- from commit to commit ---------------------------------------------------------------------------------
 
     def follow(
-        self, commits: Sequence[Commit], boundary: Sequence[str], progress: Callable[[Progress], None]
-    ) -> Iterator[Change]:
-        with closing(self._repository.all_changes(self._leaps(commits, boundary))) as leaps:
-            yield from self._follow(commits, boundary, leaps, progress)
-
-    def close(self) -> None:
-        self._live.close()
-
-    def _leaps(self, commits: Sequence[Commit], boundary: Sequence[str]) -> list[tuple[str, str]]:
-        """The moves from one commit to another that is no child of it, in their order."""
-        stations = ["", *boundary, *(commit.sha for commit in commits)]
-        return [pair for pair in pairwise(stations) if pair not in self._steps]
-
-    def _follow(
         self,
         commits: Sequence[Commit],
         boundary: Sequence[str],
-        leaps: Iterator[Changes],
+        workers: int,
         progress: Callable[[Progress], None],
+    ) -> Iterator[Change]:
+        """What each commit did. ``workers`` is how many processes follow parts of the commits."""
+        stations = ["", *boundary, *(commit.sha for commit in commits)]
+        steps = self._all_steps(list(pairwise(stations)), progress, len(commits))
+        if self._remembered:
+            yield from self._lives(commits, boundary, remembered(steps, self._remembered))
+            return
+        task = Task(
+            self._policy, tuple(r.name for r in self._rules), self._registry, tuple(sorted(self._unreadable))
+        )
+        followed = 0
+
+        def report() -> None:
+            done = max(followed - len(boundary), 0) + tour.ahead
+            progress(Progress("Following commits", done, len(commits)))
+
+        def reported(seen: Iterator[Seen]) -> Iterator[Seen]:
+            nonlocal followed
+            for each in seen:
+                report()
+                yield each
+                followed += 1
+
+        def tree_before(number: int) -> Step:
+            changes = self._repository.changes("", stations[number])
+            return step_of(self._repository, self._policy, changes)
+
+        with Tour(task, steps, tree_before, self._store, self._parse_again, workers) as tour:
+            yield from self._lives(commits, boundary, reported(tour.seen(report)))
+
+    def _all_steps(
+        self, moves: Sequence[tuple[str, str]], progress: Callable[[Progress], None], commits: int
+    ) -> list[Step]:
+        """From each station to the next: where that is no child of it, what differs is listed now."""
+        leaps = [move for move in moves if move not in self._steps]
+        steps = []
+        with closing(self._repository.all_changes(leaps)) as listed:
+            for number, move in enumerate(moves):
+                if number % 200 == 0:
+                    progress(Progress("Following commits", 0, commits))
+                changes = self._steps[move] if move in self._steps else next(listed)
+                steps.append(step_of(self._repository, self._policy, changes))
+        return steps
+
+    def _lives(
+        self, commits: Sequence[Commit], boundary: Sequence[str], seen: Iterator[Seen]
     ) -> Iterator[Change]:
         states: dict[str, _State] = {}
         waiting = Counter(parent for commit in commits for parent in commit.parents)
-        for sha in boundary:
-            self._move(sha, leaps)
-            states[sha] = self._state(sha, [], {}, set(self._findings))
-        for number, commit in enumerate(commits):
-            progress(Progress("Following commits", number, len(commits)))
+        at = ""
+        for at in boundary:
+            self._take(next(seen))
+            states[at] = self._state(at, [], {}, self._all_paths([]))
+        for commit in commits:
+            was_blind = self._blind.copy()
+            judged = self._take(next(seen))
             first = commit.parents[0] if commit.parents else ""
             step = self._steps.pop((first, commit.sha))
             renames = renamed(self._repository, step, states.get(first, _NOWHERE).placed)
-            came_from, was_blind = self._at, self._blind.copy()
-            judged = self._move(commit.sha, leaps, step if came_from == first else None)
             parents = [states[parent] for parent in commit.parents if parent in states]
-            if is_next := bool(parents) and came_from == first:
-                judged |= _held_by(was_blind ^ self._blind, parents[0])
-            state = self._state(commit.sha, parents, renames, judged if is_next else None)
+            touched: Set[str]
+            if parents and at == first:
+                touched = judged | _held_by(was_blind ^ self._blind, parents[0])
+            else:
+                touched = self._all_paths(parents).union(step)
+            state = self._state(commit.sha, parents, renames, touched)
             yield _change(commit, parents, state, len(self._blind))
-            states[commit.sha] = state
+            at = commit.sha
+            states[at] = state
             for parent in commit.parents:
                 waiting[parent] -= 1
                 if not waiting[parent]:
                     states.pop(parent, None)
 
-    def _move(self, sha: str, leaps: Iterator[Changes], changes: Changes | None = None) -> set[str]:
-        """Brings the live audit to another commit's tree; answers the paths that were judged again or are gone.
-
-        ``changes`` are those from where it is; else the next of the ``leaps`` is.
-        """
-        if changes is None:
-            changes = next(leaps)
-        added: set[str] = set()
-        removed: set[str] = set()
-        texts: dict[str, str | None] = {}
-        blobs: dict[str, str | None] = {}
-        for path, (was, now) in changes.items():
-            if not is_safe(path):
-                continue
-            if was is None:
-                added.add(path)
-            elif now is None:
-                removed.add(path)
-            if now is not None and self._is_source(path, now):
-                blobs[path] = now.sha
-            elif path in self._sources:
-                blobs[path] = None
-            elif is_text(path):
-                texts[path] = (
-                    read_text(self._repository, now) if now is not None and now.kind == "file" else None
-                )
-        self._at = sha
-        if self._remembered:
-            return self._recall(blobs, self._remembered[sha])
-        facts = self._facts({sha for sha in blobs.values() if sha is not None})
-        self._take_sources(blobs, facts)
-        found = {path: facts.get(sha) if sha is not None else None for path, sha in blobs.items()}
-        return self._live.change(TreeChange(frozenset(added), frozenset(removed), found, texts))
-
-    def _recall(self, blobs: Mapping[str, str | None], result: Result) -> set[str]:
-        """Takes what an audit found here; answers the paths where that is something else than before."""
-        for path, sha in blobs.items():
-            if sha is None:
-                self._sources.pop(path, None)
+    def _take(self, seen: Seen) -> frozenset[str]:
+        """Takes over what was seen at the next commit; answers the paths that were judged again or are gone."""
+        for path, findings in seen.findings.items():
+            if findings:
+                self._findings[path] = findings
             else:
-                self._sources[path] = sha
-        unseen = {p.path for p in result.problems if p.kind.hides_findings}
-        unseen.update(finding.path for finding in result.findings if finding.rule == UNPARSEABLE)
-        self._blind = unseen & self._sources.keys()
-        before, self._findings = self._findings, {}
-        for path, found in groupby(result.findings, key=attrgetter("path")):
-            self._findings[path] = tuple(found)
-        return {p for p in before.keys() | self._findings.keys() if before.get(p) != self._findings.get(p)}
+                self._findings.pop(path, None)
+        self._sources.difference_update(seen.gone)
+        self._sources.update(seen.read)
+        self._blind.difference_update(seen.gone, seen.read)
+        self._blind.update(seen.blind)
+        return seen.judged
 
-    def _take_sources(self, blobs: Mapping[str, str | None], facts: Mapping[str, Facts | None]) -> None:
-        for path, sha in blobs.items():
-            self._blind.discard(path)
-            if sha is None:
-                self._sources.pop(path, None)
-                continue
-            self._sources[path] = sha
-            known = facts.get(sha)
-            if known is None or known.error is not None:
-                self._blind.add(path)
-
-    def _facts(self, shas: set[str]) -> dict[str, Facts | None]:
-        unknown = [sha for sha in shas if sha not in self._decoded]
-        if len(self._decoded) > len(self._sources) + _MAX_DECODED:
-            kept = shas.union(self._sources.values())
-            self._decoded = {
-                sha: known for sha, known in self._decoded.items() if known is None or sha in kept
-            }
-            unknown = [sha for sha in shas if sha not in self._decoded]
-        if unknown:
-            for sha, data in self._store.get_many(unknown).items():
-                try:
-                    self._decoded[sha] = decode(data)
-                except (msgspec.DecodeError, zstandard.ZstdError):
-                    continue
-            # Facts that are damaged, or that somebody deleted since they were seen.
-            for outcomes in self._parsed([sha for sha in unknown if sha not in self._decoded], workers=1):
-                self._decoded.update((o.sha, decode(o.facts)) for o in outcomes if not o.problem)
-        return {sha: self._decoded.get(sha) for sha in shas}
+    def _all_paths(self, parents: Sequence[_State]) -> set[str]:
+        """The paths with violations here or at the first parent."""
+        return {*self._findings, *(parents[0].placed if parents else ())}
 
     # --- identities ----------------------------------------------------------------------------------------------
 
     def _state(
-        self, sha: str, parents: Sequence[_State], renames: Mapping[str, str], judged: set[str] | None
+        self, sha: str, parents: Sequence[_State], renames: Mapping[str, str], paths: Collection[str]
     ) -> _State:
-        """The violations at the commit where the live audit is; ``judged`` are the paths that can differ from the
-        first parent (None: all)."""
+        """The violations at the commit at hand; ``paths`` are those that can differ from the first parent."""
         first = parents[0] if parents else _NOWHERE
         placed = dict(first.placed)
         counts = Counter(first.open)
         touched = []
-        paths = judged if judged is not None else self._findings.keys() | first.placed.keys()
         for path in paths:
             old = first.placed.get(path)
             if old is not None and path not in renames and old.findings == self._findings.get(path):

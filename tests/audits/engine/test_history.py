@@ -1,5 +1,6 @@
 """History follows commits and says at each what a full audit of its tree says; lives begin and end where they do."""
 
+import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audits.engine import git_executable, live
+from audits.engine import followers, git_executable, live
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.facts import Class, Facts, Import
 from audits.engine.findings import Progress
@@ -38,6 +39,10 @@ classes = "Test.*"
 KIND = "import enum\nclass Kind(enum.Enum):\n    RED = 1\n"
 USE = "from kinds import Kind\ndef paint():\n    return Kind.{}\n"
 WHEN = 1_700_000_000
+
+
+# Of the few texts, read once: examples that read them again would spend their time on starting readers.
+KNOWN = MemoryFactsStore()  # of facts alone: each file is parsed once for all examples
 
 
 class Story:
@@ -279,6 +284,112 @@ def test_commits_that_were_all_audited_are_not_judged_again(story: Story) -> Non
         extended(story, commits[-1], commits[0], results, Forgetful())
 
 
+def test_a_merge_keeps_what_one_parent_had_while_its_definition_cannot_be_looked_at(story: Story) -> None:
+    one = story.commit({"pkg/a.py": KIND})
+    two = story.commit({"pkg/a.py": KIND, "pkg/__init__.py": KIND}, [one])
+    merge = story.commit({"pkg/a.py": "class (:\n", "pkg/__init__.py": ""}, [one, two])
+    assert story.changes(two, policy=POLICY)[two].open[("unique-definition", "prod")] == 1
+    assert story.changes(merge, policy=POLICY)[merge].open[("unique-definition", "prod")] == 1
+    results = MemoryFactsStore()
+    repository = GitRepository(story.path)
+    for sha in (one, two, merge):
+        audit(repository, repository.resolve(sha), parse_policy(POLICY), KNOWN, workers=1, results=results)
+    assert extended(story, merge, two, results, Forgetful()) == extended(story, merge, two, None, KNOWN)
+
+
+def in_parts(story: Story, head: str) -> list[Change]:
+    """A history that several processes follow."""
+    repository = GitRepository(story.path)
+    found = history(repository, repository.resolve(head), parse_policy(POLICY), KNOWN, workers=3)
+    return list(found)
+
+
+def branches(story: Story) -> str:
+    """Some commits with changes of branch, a renamed file, and one that nobody can look at for a while."""
+    clean = {"kinds.py": KIND, "use.py": USE.format("RED"), "pyproject.toml": "[project]\nname = 'x'\n"}
+    text = USE.format("BLUE") + "".join(f"# line {n}\n" for n in range(20))
+    one = story.commit(clean)
+    two = story.commit({**clean, "use.py": text}, [one])
+    side = story.commit({**clean, "more.py": USE.format("GREEN")}, [one])
+    three = story.commit({"kinds.py": KIND, "moved/use.py": text, "odd.py": "x = '\x00'\n"}, [two])
+    four = story.commit({"kinds.py": "class (:\n", "moved/use.py": text}, [three])
+    merge = story.commit(
+        {"kinds.py": KIND, "moved/use.py": text, "more.py": USE.format("GREEN")}, [four, side]
+    )
+    return story.commit({"kinds.py": KIND + "    BLUE = 2\n", "moved/use.py": text}, [merge])
+
+
+def test_several_processes_say_what_one_says(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = branches(story)
+    alone = list(story.changes(head, policy=POLICY, store=KNOWN).values())
+    assert any(change.moved for change in alone) and any(change.unseen for change in alone)
+    monkeypatch.setattr(followers, "PART", 1)
+    monkeypatch.setattr(followers, "_PORTION", 1)
+    begun: list[range] = []
+    split = followers.parts_of
+    monkeypatch.setattr(followers, "parts_of", lambda *args: begun.extend(split(*args)) or split(*args))
+    assert in_parts(story, head) == alone
+    assert len(begun) == 3
+
+
+ONE_ANSWER = """
+from itertools import islice
+from audits.engine import follow_child
+followed = follow_child.followed
+follow_child.followed = lambda *given: islice(followed(*given), 1)
+follow_child.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        ("-c", "raise SystemExit(1)"),
+        ("-c", ONE_ANSWER),
+    ],
+    ids=["at once", "in the middle"],
+)
+def test_a_part_whose_process_is_lost_is_followed_here(
+    story: Story, monkeypatch: pytest.MonkeyPatch, child: tuple[str, ...]
+) -> None:
+    head = branches(story)
+    alone = list(story.changes(head, policy=POLICY, store=KNOWN).values())
+    monkeypatch.setattr(followers, "PART", 1)
+    monkeypatch.setattr(followers, "CHILD", child)
+    assert in_parts(story, head) == alone
+
+
+def test_a_history_that_is_stopped_leaves_no_process_behind(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = branches(story)
+    monkeypatch.setattr(followers, "PART", 1)
+    monkeypatch.setattr(followers, "CHILD", ("-c", "import time; time.sleep(600)"))
+    begun: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *args, **more: begun.append(popen(*args, **more)) or begun[-1]
+    )
+    repository = GitRepository(story.path)
+
+    def stop(progress: Progress) -> None:
+        if progress.phase == "Following commits" and progress.done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(
+            history(
+                repository,
+                repository.resolve(head),
+                parse_policy(POLICY),
+                KNOWN,
+                workers=3,
+                progress=stop,
+            )
+        )
+    assert begun and all(process.poll() is not None for process in begun)
+
+
 def test_progress_is_told_and_can_stop_it(story: Story) -> None:
     head = story.commit({"kinds.py": KIND})
     repository = GitRepository(story.path)
@@ -339,10 +450,6 @@ OTHERS = st.dictionaries(
     st.sampled_from(["", "b.py\n", "[tool.pytest.ini_options]\npythonpath = ['pkg']\n"]),
     max_size=1,
 )
-
-
-# Of the few texts, read once: examples that read them again would spend their time on starting readers.
-KNOWN = MemoryFactsStore()  # of facts alone: each file is parsed once for all examples
 
 
 @pytest.mark.long
