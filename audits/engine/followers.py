@@ -24,6 +24,8 @@ from audits.engine.rules import RULES
 
 # A part must be worth its own process, which begins with judging a whole tree: so many versions of files at least.
 PART = 20_000
+# Each process holds the facts of a whole tree in memory (about a gigabyte for ten thousand files).
+MOST = 4
 CHILD = ("-m", "audits.engine.follow_child")
 _PORTION = 500  # versions of files that go to a child in one frame
 _POLL_SECONDS = 0.05
@@ -34,7 +36,7 @@ def parts_of(steps: Sequence[Step], processes: int) -> list[range]:
     """Cuts steps into parts that cost about as much, one a process or fewer."""
     costs = list(accumulate(len(step.blobs) for step in steps))
     total = costs[-1] if costs else 0
-    count = max(min(processes, total // PART), 1)
+    count = max(min(processes, MOST, total // PART), 1)
     ends = [
         next(i for i, cost in enumerate(costs, start=1) if cost >= total * number / count)
         for number in range(1, count)
