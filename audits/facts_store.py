@@ -67,7 +67,8 @@ class PostgresFactsStore:
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO audits_rememberedresult (key, result) VALUES (%s, %s)"
-                " ON CONFLICT (key) DO UPDATE SET result = EXCLUDED.result",
+                # What is put again is one of the last, too.
+                " ON CONFLICT (key) DO UPDATE SET result = EXCLUDED.result, id = EXCLUDED.id",
                 [key, result],
             )
             # Rows that another worker deletes right now are left to it.

@@ -6,8 +6,9 @@ depends on it stays as it is, too. So a change of a module that a thousand files
 of the names that they use means anything else now.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
 # An input is a text. An answer is a tuple: its kind, and what was asked.
 Key = str | tuple[Any, ...]
@@ -18,11 +19,13 @@ class Answers:
 
     *Lasting* answers are of a registered kind, so they can be asked for again. *Passing* ones only save work until
     ``forget``; what they depend on counts as if it was asked directly. Keys of other kinds are *ends*: whoever asks,
-    such as the findings of a file. While ``trace`` is None nothing is noted: nobody will change the tree.
+    such as the findings of a file. While ``trace`` is None nothing is noted: nobody will change the tree. Where
+    ``inputs_noted`` is used, all answers count as passing: it is inputs alone that are noted.
     """
 
     def __init__(self) -> None:
         self.trace: set[Key] | None = None
+        self._notes_inputs = False
         self._known: dict[Key, Any] = {}
         self._kinds: dict[str, Callable[..., Any]] = {}
         self._needs: dict[Key, set[Key]] = {}
@@ -36,6 +39,21 @@ class Answers:
         asked about is gone."""
         self._kinds[kind] = ask
 
+    @contextmanager
+    def inputs_noted(self, inputs: set[str]) -> Iterator[None]:
+        """Meanwhile all inputs are added that any answer depends on, however far away."""
+        self._notes_inputs = True
+        self.trace = cast("set[Key]", inputs)
+        try:
+            yield
+        finally:
+            self.trace = None
+
+    def use(self, key: str) -> None:
+        """Notes that an input is used."""
+        if self.trace is not None:
+            self.trace.add(key)
+
     # --- while answers are worked out --------------------------------------------------------------------------
 
     def recall(self, key: Key) -> Any:
@@ -43,10 +61,12 @@ class Answers:
         found = self._known.get(key)
         if found is not None and self.trace is not None:
             passing = self._passing.get(key)
-            if passing is None:
-                self.trace.add(key)
-            else:
+            if passing is not None and passing is not _UNNOTED:
                 self.trace |= passing
+            elif self._notes_inputs:
+                return None  # given while nothing was noted
+            else:
+                self.trace.add(key)
         return found
 
     def begin(self) -> set[Key] | None:
@@ -61,14 +81,18 @@ class Answers:
         self._known[key] = answer
         inner = self.trace
         if outer is not None and inner is not None:
-            self.note(key, inner)
-            outer.add(key)
+            if self._notes_inputs:
+                self._passing[key] = inner
+                outer |= inner
+            else:
+                self.note(key, inner)
+                outer.add(key)
             self.trace = outer
 
     def keep_passing(self, outer: set[Key] | None, key: Key, answer: Any) -> None:
         """Ends an answer that is forgotten soon."""
         self._known[key] = answer
-        self._passing[key] = self.trace or set()
+        self._passing[key] = self.trace if self.trace is not None else _UNNOTED
         self.drop(outer)
 
     def drop(self, outer: set[Key] | None) -> None:
@@ -148,3 +172,5 @@ class Answers:
 
 
 _NONE: frozenset[Key] = frozenset()
+# What an answer depends on that was given while nothing was noted.
+_UNNOTED: set[Key] = set()

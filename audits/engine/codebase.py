@@ -1,7 +1,7 @@
 """Facts of one tree -> what a dotted name means in each of its modules."""
 
 import builtins
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -51,7 +51,6 @@ class Codebase:
         self.answers.register("lacks", self.lacks)
         self._open: set[tuple[str, str, object]] = set()
         self._cycles = 0
-        self._imports: tuple[str, Sequence[Target]] | None = None
         # While patches are read, names are looked up as if there were none.
         self._reads_patches = False
 
@@ -110,6 +109,16 @@ class Codebase:
             self.answers.trace.add(f"@{target.path}")
         return self._patches.get(target, set())
 
+    @property
+    def patched(self) -> Mapping[Target, Collection[str | None]]:
+        """What is set from outside on what and counts everywhere."""
+        return self._patches
+
+    @property
+    def stopgaps(self) -> Mapping[str, Mapping[Target, Collection[str | None]]]:
+        """What files set on others for themselves alone, by path."""
+        return self._local_patches
+
     def is_patched(self, path: str, target: Target, name: str) -> bool:
         """Whether a file itself gives a module or class the attribute that it reads, or may do so."""
         patches = self._local_patches.get(path, {}).get(target)
@@ -122,11 +131,14 @@ class Codebase:
         return self.modules.imported(path, item)
 
     def imported_modules(self, path: str) -> Sequence[Target]:
-        """The modules that all import statements of a file name, in the order of its facts. The last answer is
-        remembered, as one rule after the other asks about the same file."""
-        if self._imports is None or self._imports[0] != path:
-            self._imports = (path, self.modules.all_imported(path))
-        return self._imports[1]
+        """The modules that all import statements of a file name, in the order of its facts."""
+        key = ("imports", path)
+        found: Sequence[Target] | None = self.answers.recall(key)
+        if found is None:
+            outer = self.answers.begin()
+            found = self.modules.all_imported(path)
+            self.answers.keep_passing(outer, key, found)
+        return found
 
     def imported_name(self, path: str, item: Import, module: Target) -> Targets:
         """What ``from module import name`` brings."""

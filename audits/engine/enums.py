@@ -94,6 +94,7 @@ class Enums:
 
     def named(self, name: str) -> list[EnumClass]:
         """All enums of the tree with a class name, ordered by path."""
+        self._codebase.answers.use(f"={name}")
         return [found for target in self._by_name.get(name, ()) if (found := self.get(target)) is not None]
 
     @cached_property

@@ -219,7 +219,6 @@ class _LiveFacts(Codebase):
     def forget(self) -> None:
         """Forgets what isn't kept up to date: the tree is another one."""
         self.answers.forget()
-        self._imports = None
         self.__dict__.pop("_paths_by_name", None)
 
     def set_patches(
@@ -287,7 +286,7 @@ class LiveAudit:
         """The paths of files in which others can see a change."""
         changed: set[str] = set()
         for path, facts in change.facts.items():
-            if not _look_alike(self._facts.get(path), facts):
+            if not look_alike(self._facts.get(path), facts):
                 changed.add(path)
             if facts is None:
                 self._facts.pop(path, None)
@@ -373,7 +372,7 @@ def _paths(ends: Iterable[Key], kind: str) -> set[str]:
     return {end[1] for end in ends if end[0] == kind}
 
 
-def _look_alike(one: Facts | None, other: Facts | None) -> bool:
+def look_alike(one: Facts | None, other: Facts | None) -> bool:
     """Whether other modules see the same of two versions of a file."""
     if one is None or other is None:
         return one is other

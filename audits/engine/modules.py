@@ -7,7 +7,7 @@ project that the file belongs to, from the policy's source roots, and from those
 
 import posixpath
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from audits.engine.answers import Answers
@@ -46,9 +46,7 @@ class Modules:
         self._policy = policy
         self.paths: Collection[str] = tree.paths
         self._builds = Builds(tree.paths, tree.texts, (n for f in tree.facts.values() for n in f.built))
-        self._packages: set[str] = set()
-        self._with_python: set[str] = set()
-        self._read_folders()
+        self._packages, self._with_python = folders_of(tree.paths)
         self._roots = Roots(
             policy.source_roots, tree.paths, tree.facts, tree.texts, self._packages, self._with_python
         )
@@ -73,21 +71,29 @@ class Modules:
         self.answers.register("built", self._is_built)
         self.answers.register("installed", self._is_installed)
 
-    def _read_folders(self) -> None:
-        for path in self.paths:
-            folder = path[: path.rfind("/") + 1]
-            if path.endswith(("/__init__.py", "/__init__.pyi")):
-                self._packages.add(folder)
-            if path.endswith(IMPORTABLE):
-                while folder not in self._with_python:
-                    self._with_python.add(folder)
-                    folder = parent(folder)
-
     def _read_installed(self) -> None:
         """What is put into ``sys.modules``, by the folder or file for which it counts."""
         for path, facts in self._facts.items():
             for reach, name in reach_of_installed(path, facts, self._policy):
                 self._installed.setdefault(reach, set()).add(name)
+
+    @property
+    def builds(self) -> Builds:
+        return self._builds
+
+    @property
+    def roots(self) -> Roots:
+        return self._roots
+
+    @property
+    def installed(self) -> Mapping[str, Collection[str]]:
+        """What is put into ``sys.modules``, by the folder or file for which it counts."""
+        return self._installed
+
+    @property
+    def confirmed(self) -> Collection[str]:
+        """The modules of which some import shows that they are ours."""
+        return self._confirmed
 
     # --- paths -----------------------------------------------------------------------------------------------------
 
@@ -444,6 +450,21 @@ def reach_of_installed(path: str, facts: Facts, policy: Policy) -> list[tuple[st
             reach = ""
         result.append((reach, name))
     return result
+
+
+def folders_of(paths: Iterable[str]) -> tuple[set[str], set[str]]:
+    """The folders that are packages, and those that hold any Python, however deep; with trailing slashes."""
+    packages: set[str] = set()
+    with_python: set[str] = set()
+    for path in paths:
+        folder = path[: path.rfind("/") + 1]
+        if path.endswith(("/__init__.py", "/__init__.pyi")):
+            packages.add(folder)
+        if path.endswith(IMPORTABLE):
+            while folder not in with_python:
+                with_python.add(folder)
+                folder = parent(folder)
+    return packages, with_python
 
 
 def parent(folder: str) -> str:

@@ -64,11 +64,18 @@ def elsewhere(key: str) -> bytes:
     return _ELSEWHERE + key.encode()
 
 
-def recalled(results: ResultStore, key: str, repository: GitRepository) -> Result | None:
-    """A remembered result, unless something is here now that could not be looked at then."""
+def followed(results: ResultStore, key: str) -> tuple[str, bytes | None]:
+    """What is kept under a key or in the place that is named there, and where that is."""
     data = results.get_result(key)
     if data is not None and data.startswith(_ELSEWHERE):
-        data = results.get_result(data.removeprefix(_ELSEWHERE).decode("ascii", "replace"))
+        key = data.removeprefix(_ELSEWHERE).decode("ascii", "replace")
+        data = results.get_result(key)
+    return key, data
+
+
+def recalled(results: ResultStore, key: str, repository: GitRepository) -> Result | None:
+    """A remembered result, unless something is here now that could not be looked at then."""
+    _, data = followed(results, key)
     found = decoded(data) if data is not None else None
     return None if found is None or any(repository.has(sha) for sha in found.absent) else found
 

@@ -66,6 +66,11 @@ class Roots:
         holding = {root for found in tops.values() for root in found}
         return tuple(sorted((roots & holding) - confused))
 
+    @property
+    def by_folder(self) -> dict[str, tuple[str, ...]]:
+        """The roots of the project that begins in a folder, by folder."""
+        return {folder: tuple(roots) for folder, roots in self._projects.items()}
+
     def differing(self, other: "Roots") -> set[str]:
         """The folders whose projects have other roots than in ``other``."""
         folders = self._projects.keys() | other._projects.keys()

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -22,9 +22,10 @@ from audits.engine.findings import (
     Report,
     Zone,
     numbered,
-    severity_of,
 )
 from audits.engine.git import Commit, Entry, GitRepository, Staged
+from audits.engine.judged import RULES as COSTLY_RULES
+from audits.engine.judged import JudgedMemory, Judgement, in_zones
 from audits.engine.listing import FactsStore, Listing, ResultStore
 from audits.engine.modules import Tree
 from audits.engine.moves import moves
@@ -79,7 +80,16 @@ def audit(
     if results is not None:
         with clock.phase("known"):
             tree = commit.tree if isinstance(commit, Staged) else repository.tree_id(commit.sha)
-            memory = _Memory(results, repository, policy, tuple(rule.name for rule in chosen), registry, tree)
+            memory = _Memory(
+                results,
+                store,
+                repository,
+                policy,
+                tuple(rule.name for rule in chosen),
+                registry,
+                commit,
+                tree,
+            )
             result = memory.of_tree()
     if result is None:
         with clock.phase("list"), no_collector():
@@ -172,10 +182,12 @@ class _Memory:
     """Results of whole audits: by a tree, and by what of it an audit looks at, which other trees may have as well."""
 
     results: ResultStore
+    facts: FactsStore
     repository: GitRepository
     policy: Policy
     rules: tuple[str, ...]
     registry: Registry | None
+    commit: Commit | Staged
     tree: str
 
     def of_tree(self) -> Result | None:
@@ -197,7 +209,8 @@ class _Memory:
             self.results.put_result(self._key(self.tree), elsewhere(key))
 
     def of_rules(self, listing: Listing) -> "_RuleMemory":
-        return _RuleMemory(self.results, listing.digest, self.policy, self.registry)
+        judged = JudgedMemory(self.results, self.repository, self.policy, self.commit)
+        return _RuleMemory(self.results, self.facts, listing, self.tree, self.policy, self.registry, judged)
 
     def _key(self, tree: str) -> str:
         return key_of(tree, self.policy, self.rules, self.registry)
@@ -252,6 +265,9 @@ class _Inspection:
             found_uses = uses(codebase)
         with clock.phase("moves"):
             found_moves = moves(codebase)
+        if self.memory is not None:
+            with clock.phase("known"):
+                self.memory.keep_judged()
         codebase.answers.close()
         return Result(
             findings=numbered(findings),
@@ -279,15 +295,20 @@ _READS: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _RuleMemory:
     """Findings of single rules for a tree, by what they depend on: an edit of one of the policy's tables changes those
-    of one rule, and an edit of its zones mostly only says another zone of each."""
+    of one rule, and an edit of its zones mostly only says another zone of each. Where a costly rule has to
+    look, it leaves out the files in which it would find what it found in a tree before."""
 
     results: ResultStore
-    tree: str  # a listing's digest
+    facts: FactsStore
+    listing: Listing
+    tree: str
     policy: Policy
     registry: Registry | None
+    judged: JudgedMemory
+    _judgement: Judgement | None = None
 
     def check(self, rule: Rule, codebase: Codebase, problems: Sequence[Problem]) -> Sequence[Finding]:
         policy = self.policy
@@ -298,7 +319,7 @@ class _RuleMemory:
         shape = Policy(source_roots=policy.source_roots, exclude=policy.exclude, limits=policy.limits, **read)
         blind = sorted(f"{p.path}\0{p.kind}" for p in problems if p.path)
         key = key_of(
-            self.tree,
+            self.listing.digest,
             shape,
             ["one", rule.name, *blind, "stopgaps", *self._stopgaps(codebase)],
             self.registry if "registry" in read else None,
@@ -306,11 +327,27 @@ class _RuleMemory:
         data = self.results.get_result(key)
         known = decoded(data) if data is not None else None
         if known is not None:
-            return self._in_zones(known.findings)
-        findings = tuple(rule.check(codebase))
+            return in_zones(known.findings, self.policy)
+        findings = tuple(self._look(rule, codebase))
         if data := encoded(Result(findings, (), 0, 0)):
             self.results.put_result(key, data)
         return findings
+
+    def _look(self, rule: Rule, codebase: Codebase) -> Iterator[Finding]:
+        if rule.name not in COSTLY_RULES:
+            return rule.check(codebase)
+        if self._judgement is None:
+            self._judgement = Judgement(
+                self.listing, codebase, self.judged.recall(), lambda shas: _kept(self.facts, shas)
+            )
+        return self._judgement.check(rule)
+
+    def keep_judged(self) -> None:
+        """To be called when all rules were asked; forgets the codebase."""
+        judged = self._judgement.judged() if self._judgement is not None else None
+        self._judgement = None
+        if judged is not None:
+            self.judged.keep(self.tree, judged)
 
     def _stopgaps(self, codebase: Codebase) -> list[str]:
         """The files for whose meaning it matters that they are tests: what they set on others counts in them alone."""
@@ -318,16 +355,6 @@ class _RuleMemory:
             path
             for path, facts in codebase.facts.items()
             if (facts.patches or facts.installed) and self.policy.zone(path) is Zone.TEST
-        ]
-
-    def _in_zones(self, findings: Sequence[Finding]) -> list[Finding]:
-        """The findings as the policy's zones have them; nothing else of them depends on zones."""
-        zones = {path: self.policy.zone(path) for path in {finding.path for finding in findings}}
-        return [
-            f
-            if f.zone is zones[f.path]
-            else replace(f, zone=zones[f.path], severity=severity_of(zones[f.path], f.annotations))
-            for f in findings
         ]
 
 

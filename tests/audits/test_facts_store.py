@@ -74,8 +74,10 @@ def test_the_last_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     store = PostgresFactsStore()
     for number in range(5):
         store.put_result(str(number), bytes([number]))
-    store.put_result("4", b"new")
-    assert [store.get_result(str(number)) for number in range(6)] == [None, None, b"\2", b"\3", b"new", None]
+    store.put_result("2", b"new")
+    assert [store.get_result(str(number)) for number in range(6)] == [None, None, b"new", b"\3", b"\4", None]
+    store.put_result("5", b"\5")
+    assert [store.get_result(str(number)) for number in range(6)] == [None, None, b"new", None, b"\4", b"\5"]
 
 
 @pytest.mark.django_db

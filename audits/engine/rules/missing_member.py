@@ -121,6 +121,7 @@ def _findings(
     owner = missing[0]
     certain = sum(1 for t in targets if not isinstance(t, Missing)) == len(missing)
     cls = codebase.class_facts(owner.target)
+    codebase.answers.use(f"#{owner.target.path}")
     spot = Spot(
         rule=NAME,
         subject=f"{owner.name}.{member}",

@@ -8,6 +8,9 @@ from audits.engine.codebase import Codebase
 from audits.engine.facts import CONDITIONAL, IMPORT_TIME, TYPE_CHECKING, Import
 from audits.engine.findings import Annotation, Finding, Place, severity_of
 
+# How alike a name must be to be the one that was probably meant, as ``difflib`` counts it.
+_CLOSE = 0.75
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
@@ -68,5 +71,15 @@ def nearest(name: str, names: Collection[str]) -> str | None:
     for candidate in names:
         if candidate.casefold() == name.casefold():
             return candidate
-    found = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    found = difflib.get_close_matches(name, _likely(name, names), n=1, cutoff=_CLOSE)
     return found[0] if found else None
+
+
+def _likely(name: str, names: Collection[str]) -> Iterator[str]:
+    """Those that can be close at all: enough of their characters are some of the name's."""
+    characters = set(name)
+    for candidate in names:
+        # The ratio is twice what both have in common by the length of both.
+        needed = _CLOSE / 2 * (len(name) + len(candidate))
+        if len(candidate) >= needed <= len(name) and sum(map(characters.__contains__, candidate)) >= needed:
+            yield candidate

@@ -81,6 +81,7 @@ def _absent_name(
     if item.flags & TYPE_CHECKING and codebase.modules.has_stub(target.path):
         return None
     module = codebase.dotted(target.path)
+    codebase.answers.use(f"#{target.path}")
     return Spot(
         rule=NAME,
         subject=f"{module}.{item.name}" if module else item.name,
@@ -113,9 +114,12 @@ def _fails(codebase: Codebase, path: str, item: Import) -> bool:
 
 def _defined_names(facts: Facts) -> Iterator[str]:
     """The names that a module defines itself, by a class, a function or a value, and doesn't import."""
+    bindings = facts.bindings
     for name, candidates in facts.names.items():
-        if any(c == OPAQUE or facts.bindings[c].kind == CLASS for c in candidates):
-            yield name
+        for candidate in candidates:
+            if candidate == OPAQUE or bindings[candidate].kind == CLASS:
+                yield name
+                break
 
 
 class _Definitions:
@@ -129,34 +133,37 @@ class _Definitions:
     def name_hint(self, name: str, module: str) -> str:
         if not self._codebase.gives_hints:
             return ""
+        self._codebase.answers.use(f"={name}")
         if self._names is None:
             self._names = {}
             for path, facts in sorted(self._codebase.facts.items()):
-                dotted = self._codebase.dotted(path)
                 for defined in _defined_names(facts):
-                    self._names.setdefault(defined, []).append(dotted)
+                    self._names.setdefault(defined, []).append(path)
         own = self._codebase.facts.get(module)
         close = nearest(name, list(own.names)) if own is not None else None
         if close and close.casefold() == name.casefold():
             return f"Did you mean {close}?"
         elsewhere = self._names.get(name, [])
         if len(elsewhere) == 1:
-            return f"{name} is defined in {elsewhere[0]}."
+            return f"{name} is defined in {self._codebase.dotted(elsewhere[0])}."
         if close:
             return f"Did you mean {close}?"
         if elsewhere:
-            return f"{name} is defined in {len(elsewhere)} modules, among them {elsewhere[0]}."
+            first = self._codebase.dotted(elsewhere[0])
+            return f"{name} is defined in {len(elsewhere)} modules, among them {first}."
         return "Nothing in this tree defines that name."
 
     def module_hint(self, name: str) -> str:
         if not self._codebase.gives_hints:
             return ""
+        last = name.rpartition(".")[2]
+        self._codebase.answers.use(f".{last}")
         if self._modules is None:
             self._modules = {}
             for path in sorted(self._codebase.facts):
                 dotted = self._codebase.dotted(path)
                 self._modules.setdefault(dotted.rpartition(".")[2], []).append(dotted)
-        elsewhere = self._modules.get(name.rpartition(".")[2], [])
+        elsewhere = self._modules.get(last, [])
         if len(elsewhere) == 1:
             return f"There is {elsewhere[0]}: moved?"
         return (

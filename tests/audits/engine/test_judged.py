@@ -1,0 +1,361 @@
+"""An audit that leaves out what no change reaches says what one says that judges every file."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audits.engine import judged as memory
+from audits.engine import run
+from audits.engine.cache import MemoryFactsStore
+from audits.engine.codebase import Codebase
+from audits.engine.findings import Finding, ProblemKind
+from audits.engine.git import GitRepository, Staged
+from audits.engine.policy import parse_policy
+from audits.engine.report import as_json
+from audits.engine.rules import RULES, Rule
+from tests.samples import commit_tree, init_repository
+
+WHEN = 1_700_000_000
+KIND = "import enum\nclass Kind(enum.Enum):\n    RED = 1\n    BLUE = 2\n"
+
+
+class Line:
+    """A line of commits in a repository of its own, each audited with what was remembered of those before."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = init_repository(folder / "repository")
+        self.results = MemoryFactsStore()
+        self.commits: list[str] = []
+
+    def commit(self, tree: Mapping[str, str], *parents: str, links: Mapping[str, str] | None = None) -> str:
+        before = list(parents) or self.commits[-1:]
+        self.commits.append(
+            commit_tree(self.path, tree, "step", WHEN + len(self.commits), before, links=links)
+        )
+        return self.commits[-1]
+
+    def check(self, policy: str = "") -> tuple[Finding, ...]:
+        """The findings at the last commit, which must be those of an audit that remembers nothing."""
+        repository = GitRepository(self.path)
+        commit, parsed = repository.resolve(), parse_policy(policy)
+        warm = run.audit(repository, commit, parsed, KNOWN, results=self.results, workers=1)
+        fresh = run.audit(repository, commit, parsed, KNOWN, workers=1)
+        assert as_json(warm) == as_json(fresh)
+        assert warm == fresh
+        return warm.findings
+
+
+# Of facts alone: each file is parsed once for all tests.
+KNOWN = MemoryFactsStore()
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Line:
+    return Line(tmp_path)
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths in which missing members were looked for, in the order of audits."""
+    paths: list[str] = []
+    rule = RULES["missing-member"]
+
+    def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
+        check_file = rule.checker(codebase)
+
+        def noted(path: str) -> Iterator[Finding]:
+            paths.append(path)
+            return check_file(path)
+
+        return noted
+
+    monkeypatch.setitem(RULES, rule.name, Rule(rule.name, "", "", checker))
+    return paths
+
+
+def tree(**changed: str) -> dict[str, str]:
+    """Files that use each other; an argument replaces the file of that name."""
+    files = {
+        "kinds": KIND,
+        "again": "from kinds import *\n",
+        "uses": "from again import Kind\nKind.RED\n",
+        "other": "import os\nprint(os.sep)\n",
+        "wrong": "from kinds import Kind\nKind.GREEN\n",
+    }
+    return {f"{name}.py": text for name, text in (files | changed).items()}
+
+
+def audit_of(line: Line, judged: list[str], files: Mapping[str, str], policy: str = "") -> set[str]:
+    """The paths that were judged although something was remembered."""
+    line.commit(files)
+    repository = GitRepository(line.path)
+    judged.clear()
+    run.audit(repository, repository.resolve(), parse_policy(policy), KNOWN, results=line.results, workers=1)
+    return set(judged)
+
+
+def test_what_nothing_reaches_is_not_judged_again(line: Line, judged: list[str]) -> None:
+    assert audit_of(line, judged, tree()) == set(tree())
+    body = "import os\n\n\ndef f():\n    return os.sep\n"
+    assert audit_of(line, judged, tree(other=body)) == {"other.py"}
+    more = KIND + "    GREEN = 3\n"
+    assert audit_of(line, judged, tree(kinds=more, other=body)) == {"kinds.py", "uses.py", "wrong.py"}
+
+
+def test_hints_and_places_follow_what_they_tell_of(line: Line) -> None:
+    def said(**changed: str) -> list[tuple[str, int | None]]:
+        wrong = "from kinds import Kind\nfrom other import lost\nimport pkg.gone\nKind.MAUVE\n"
+        package = {"pkg/__init__.py": ""}
+        line.commit(tree(wrong=wrong) | package | {f"{name}.py": text for name, text in changed.items()})
+        return [(f.hint, f.definition.line if f.definition else None) for f in line.check()]
+
+    lost, gone, mauve = ("Nothing in this tree defines that name.", 1), ("", None), "It has RED, BLUE."
+    mauve += " Add MAUVE there, or use one of these."
+    assert said() == [lost, gone, (mauve, 2)]
+    assert said(kinds="\n\n" + KIND) == [lost, gone, (mauve, 4)]
+    assert said(another="lost = 1\n") == [("lost is defined in another.", 1), gone, (mauve, 2)]
+    assert said(other="LOST = 1\n") == [("Did you mean LOST?", 1), gone, (mauve, 2)]
+    assert said(gone="") == [lost, ("There is gone: moved?", None), (mauve, 2)]
+    assert said(gone=KIND + "    MAUVE = 3\n") == [
+        lost,
+        ("There is gone: moved?", None),
+        ("gone.Kind has MAUVE: wrong import?", 2),
+    ]
+    assert said() == [lost, gone, (mauve, 2)]
+
+
+def test_an_audit_goes_on_from_the_nearest_of_its_ancestors(line: Line, judged: list[str]) -> None:
+    audit_of(line, judged, tree())
+    line.commit(tree(other="x = 1\n"))
+    line.commit(tree(other="x = 2\n"))
+    assert audit_of(line, judged, tree(other="x = 3\n")) == {"other.py"}
+    line.commit(tree(again="from kinds import Kind\n"), line.commits[0])
+    repository = GitRepository(line.path)
+    judged.clear()
+    run.audit(repository, repository.resolve(), parse_policy(""), KNOWN, results=line.results, workers=1)
+    assert set(judged) == {"again.py", "uses.py", "other.py", "wrong.py"}, "the record is of a later tree"
+
+
+def test_what_is_staged_goes_on_from_the_head(line: Line, judged: list[str]) -> None:
+    audit_of(line, judged, tree())
+    repository = GitRepository(line.path)
+    line.commit(tree(other="x = 1\n"))
+    entries = tuple(repository.tree(line.commits[-1]))
+    staged = Staged(entries, repository.tree_id(line.commits[-1]))
+    judged.clear()
+    run.audit(repository, staged, parse_policy(""), KNOWN, results=line.results, workers=1)
+    assert set(judged) == {"other.py"}
+
+
+def test_another_policy_that_reads_the_same_files_goes_on_too(line: Line, judged: list[str]) -> None:
+    audit_of(line, judged, tree())
+    zones = 'version = 1\n[zones]\ntest = ["wrong.py"]\n'
+    assert audit_of(line, judged, tree(other="x = 1\n"), zones) == {"other.py"}
+    roots = 'version = 1\nsource_roots = ["src"]\n'
+    assert audit_of(line, judged, tree(other="x = 2\n"), roots) == set(tree())
+
+
+def test_one_record_serves_a_line_of_commits(line: Line) -> None:
+    def records() -> int:
+        return sum(memory.decoded(data) is not None for data in line.results._results.values())
+
+    for number in range(3):
+        line.commit(tree(other=f"x = {number}\n"))
+        line.check()
+    assert records() == 1
+
+
+def test_a_lost_or_damaged_record_costs_time_alone(line: Line) -> None:
+    line.commit(tree())
+    line.check()
+    for key, data in list(line.results._results.items()):
+        if memory.decoded(data) is not None:
+            line.results._results[key] = data[:-9]
+    line.commit(tree(kinds=KIND.replace("RED", "ROT")))
+    assert {f.path for f in line.check()} == {"uses.py", "wrong.py"}
+
+
+def test_facts_that_were_lost_meanwhile_count_as_changed(line: Line, judged: list[str]) -> None:
+    store = MemoryFactsStore()
+    line.commit(tree())
+    repository = GitRepository(line.path)
+    run.audit(repository, repository.resolve(), parse_policy(""), store, results=line.results, workers=1)
+    line.commit(tree(kinds=KIND + "# a word\n"))
+    judged.clear()
+    again = MemoryFactsStore()
+    run.audit(repository, repository.resolve(), parse_policy(""), again, results=line.results, workers=1)
+    assert set(judged) == {"kinds.py", "uses.py", "wrong.py"}
+
+
+def test_what_was_absent_and_came_back_is_judged(line: Line) -> None:
+    line.commit(tree(kinds="import enum\nclass Kind(enum.Enum):\n    ROT = 1\n"))
+    repository = GitRepository(line.path)
+    (sha,) = (entry.sha for entry in repository.tree(line.commits[-1]) if entry.path == "kinds.py")
+    blob = line.path / ".git" / "objects" / sha[:2] / sha[2:]
+    content = blob.read_bytes()
+    blob.chmod(0o600)
+    blob.unlink()
+    report = run.audit(
+        GitRepository(line.path),
+        repository.resolve(),
+        parse_policy(""),
+        MemoryFactsStore(),
+        results=line.results,
+    )
+    assert [p.kind for p in report.problems] == [ProblemKind.MISSING_BLOB]
+    assert not [f for f in report.findings if f.rule == "missing-member"]
+    blob.write_bytes(content)
+    assert {f.path for f in line.check() if f.rule == "missing-member"} == {"uses.py", "wrong.py"}
+
+
+def test_a_rule_that_fails_keeps_nothing(
+    line: Line, judged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
+        def check_file(path: str) -> Iterator[Finding]:
+            raise ValueError(path)
+
+        return check_file
+
+    with monkeypatch.context() as broken:
+        broken.setitem(RULES, "unresolved-import", Rule("unresolved-import", "", "", fail))
+        audit_of(line, judged, tree())
+    assert audit_of(line, judged, tree(other="x = 1\n")) == set(tree())
+
+
+# --- after any edits ------------------------------------------------------------------------------------------------
+
+PATHS = (
+    "a.py",
+    "conftest.py",
+    "pkg/__init__.py",
+    "pkg/a.py",
+    "pkg/b.py",
+    "pkg/sub/__init__.py",
+    "pkg/sub/c.py",
+    "pkg/sub/d/e.py",
+    "lib/pkg/__init__.py",
+    "lib/pkg/a.py",
+    "lib/one.py",
+    "setup.py",
+    "use.py",
+    "tests/__init__.py",
+    "tests/test_x.py",
+    "tests/test_y.py",
+)
+SOURCES = (
+    KIND,
+    KIND + "    GREEN = 3\n",
+    "\n\n" + KIND,
+    "from pkg.a import lost\n",
+    "from pkg.b import lost\nimport pkg.one\nfrom pkg.sub.use import x\n",
+    "lost = 1\n",
+    "LOST = 1\nlOST = 2\n",
+    "lOST = 2\nLOST = 1\n",
+    KIND.replace("RED", "ROT") + "class Other(Kind.__class__): pass\n",
+    "import enum\nclass Base(enum.Enum):\n    def f(self): pass\nclass Kind(Base):\n    RED = 1\n",
+    "from pkg.a import Kind\nKind.BLUE\n",
+    "from pkg.a import Kind\nKind.RED, Kind['RED']\n",
+    "from pkg.b import *\nKind.RED\n",
+    "from pkg.b import *\nfrom pkg.a import *\n__all__ = ['Kind']\n",
+    "from .a import Kind\n",
+    "from . import a, b\nb.Kind.BLUE\n",
+    "from .. import a\nfrom ..b import Kind\nKind.RED\n",
+    "from pkg import Kind, a\na.Kind.BLUE; Kind['GREEN']\n",
+    "import pkg.a as m\nm.Kind.RED, m.Nothing\n",
+    "import pkg.a as m\nm.Kind.RED\nm.Kind.BLUE = 3\n",
+    "import pkg.a\npkg.a.extra = 1\nsetattr(pkg.a.Kind, str(1), 2)\n",
+    "from pkg.a import extra\n",
+    "from pkg.sub.c import Kind\nfrom pkg.sub import c, d\nKind.RED\n",
+    "import pkg.sub.d.e\npkg.sub.d.e.Kind.RED\n",
+    "try:\n    from pkg.a import Kind\nexcept ImportError:\n    from pkg.b import Kind\nKind.BLUE\n",
+    "from pkg.b import Kind as K\nKind = K\nclass Mine(Kind): pass\nMine.RED\n",
+    "def __getattr__(name): return 1\n",
+    "import sys\nsys.modules['pkg.b'] = None\n",
+    "import use\nuse.Kind.BLUE\nimport pkg.b.deep\n",
+    "import one\nfrom one import Kind\nKind.RED\n",
+    "import a\na.Kind.RED\nfrom a import b\n",
+    "from tests import test_x\nfrom tests.test_x import Kind\nKind.RED\n",
+    "from setuptools import setup, Extension\nsetup(ext_modules=[Extension('pkg.b', ['b.c'])])\n",
+    "from pkg import b, made\nfrom pkg.made import x\n",
+    "class (:\n",
+    "x = 1\n",
+    "",
+)
+BESIDE = {
+    "pyproject.toml": (
+        "[tool.pytest.ini_options]\npythonpath = ['pkg']\n",
+        "[tool.setuptools.package-dir]\n'' = 'lib'\n",
+        "",
+    ),
+    "pkg/.gitignore": ("made.py\n", "b.py\n", "sub/\n"),
+    "pkg/b.pyi": ("",),
+    "pkg/__init__.pyi": ("",),
+    "pkg/made.pyx": ("",),
+    "pkg/made.proto": ("",),
+    "__init__.py": ("", "from . import a\n"),
+    "pkg/sub/.keep": ("",),
+    "README.md": ("Hello", "Bye"),
+}
+EDIT = st.one_of(
+    st.tuples(st.sampled_from(PATHS), st.sampled_from(SOURCES)),
+    st.tuples(st.sampled_from(PATHS), st.none()),
+    st.sampled_from(sorted(BESIDE)).flatmap(
+        lambda path: st.tuples(st.just(path), st.one_of(st.none(), st.sampled_from(BESIDE[path])))
+    ),
+    st.tuples(st.sampled_from(PATHS), st.sampled_from(PATHS)),  # a rename
+)
+POLICIES = (
+    "",
+    'version = 1\n[zones]\ntest = ["pkg/b.py", "lib/**"]\n',
+    'version = 1\nexclude = ["pkg/b.py"]\n',
+)
+
+
+def edited(files: Mapping[str, str], edits: list[tuple[str, str | None]]) -> dict[str, str]:
+    result = dict(files)
+    for path, text in edits:
+        if text is None:
+            result.pop(path, None)
+        elif text in PATHS:
+            if path in result:
+                result[text] = result.pop(path)
+        else:
+            result[path] = text
+    return result
+
+
+@pytest.mark.long
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    files=st.dictionaries(st.sampled_from(PATHS), st.sampled_from(SOURCES), min_size=6),
+    steps=st.lists(
+        st.tuples(
+            st.lists(EDIT, min_size=1, max_size=3),
+            st.sampled_from((*POLICIES[:1] * 3, *POLICIES)),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+)
+def test_after_any_edits_an_audit_says_what_one_says_that_judges_every_file(
+    files: dict[str, str], steps: list[tuple[list[tuple[str, str | None]], str, bool]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        line = Line(Path(folder))
+        line.commit(files)
+        line.check()
+        for edits, policy, is_audited in steps:
+            files = edited(files, edits)
+            line.commit(files)
+            if is_audited:
+                line.check(policy)
+        line.commit(
+            edited(files, [("README.md", "The end"), ("use.py", "from pkg.a import Kind\nKind.RED\n")])
+        )
+        line.check()
