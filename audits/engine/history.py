@@ -123,8 +123,12 @@ def history(
 
 
 def _in_lines(commits: Sequence[Commit]) -> list[Commit]:
-    """Parents before children, and each commit right after its first parent where that is possible: then the tree of
-    one is near the tree of the one before."""
+    """Parents before children, so that the tree of one is near the tree of the one before.
+
+    Where lines part, those that are merged into another one come first: going back from a side branch undoes little,
+    and the merge then follows its first parent. (Main lines first were a third more changes, in a history of 10,897
+    commits.)
+    """
     inside = {commit.sha: commit for commit in commits}
     waiting = {c.sha: sum(parent in inside for parent in dict.fromkeys(c.parents)) for c in commits}
     children: dict[str, list[Commit]] = {}
@@ -141,7 +145,7 @@ def _in_lines(commits: Sequence[Commit]) -> list[Commit]:
             waiting[child.sha] -= 1
             if not waiting[child.sha]:
                 freed.append(child)
-        ready += sorted(freed, key=lambda child: child.parents[0] == commit.sha)
+        ready += sorted(freed, key=lambda child: child.parents[0] != commit.sha)
     return result
 
 
@@ -321,11 +325,12 @@ class _Walk:
             step = self._steps.pop((first, commit.sha))
             renames = renamed(self._repository, step, states.get(first, _NOWHERE).placed)
             parents = [states[parent] for parent in commit.parents if parent in states]
-            touched: Set[str]
             if parents and at == first:
                 touched = judged | _held_by(was_blind ^ self._blind, parents[0])
             else:
-                touched = self._all_paths(parents).union(step)
+                touched = self._all_paths(parents) | step.keys()
+            for other in parents[1:]:
+                touched |= _held_by(self._blind, other)
             state = self._state(commit.sha, parents, renames, touched)
             yield _change(commit, parents, state, len(self._blind))
             at = commit.sha
@@ -335,7 +340,7 @@ class _Walk:
                 if not waiting[parent]:
                     states.pop(parent, None)
 
-    def _take(self, seen: Seen) -> frozenset[str]:
+    def _take(self, seen: Seen) -> Set[str]:
         """Takes over what was seen at the next commit; answers the paths that were judged again or are gone."""
         for path, findings in seen.findings.items():
             if findings:
@@ -348,7 +353,7 @@ class _Walk:
         self._blind.update(seen.blind)
         return seen.judged
 
-    def _all_paths(self, parents: Sequence[_State]) -> set[str]:
+    def _all_paths(self, parents: Sequence[_State]) -> Set[str]:
         """The paths with violations here or at the first parent."""
         return {*self._findings, *(parents[0].placed if parents else ())}
 
@@ -421,7 +426,7 @@ class _Walk:
         return (*findings, *(f for f in kept if _key(f) not in seen))
 
 
-def _held_by(definitions: set[str], state: _State) -> set[str]:
+def _held_by(definitions: set[str], state: _State) -> Set[str]:
     """The files with violations that are kept while the definition's file, one of some, can't be looked at."""
     if not definitions:
         return set()

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audits.engine import followers, git_executable, live
+from audits.engine import history as engine_history
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.facts import Class, Facts, Import
 from audits.engine.findings import Progress
@@ -490,6 +491,30 @@ def test_each_commit_says_what_a_full_audit_of_it_says(
             if not came_blind:
                 assert Counter(change.open) == wanted, sha
         assert not wanted - Counter(change.open), "nothing is missed, whatever could not be looked at"
+
+
+@pytest.mark.long
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data(), trees=st.lists(TREES, min_size=3, max_size=7))
+def test_it_does_not_matter_in_which_order_lines_are_followed(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, trees: list[dict[str, str]]
+) -> None:
+    story = Story(tmp_path_factory.mktemp("story") / "repository")
+    commits: list[str] = []
+    for tree in trees:
+        parents = st.lists(st.sampled_from(commits), unique=True, min_size=1, max_size=2)
+        commits.append(story.commit(tree, data.draw(parents) if commits else []))
+    head = story.commit(trees[0], commits[::-1])
+    with pytest.MonkeyPatch.context() as patch:
+        # An identity that a rename took along may be given to another one on a line that is followed later.
+        patch.setattr(engine_history, "renamed", lambda *_: {})
+        in_lines = story.changes(head, policy=POLICY, store=KNOWN)
+        patch.setattr(engine_history, "_in_lines", list)
+        assert story.changes(head, policy=POLICY, store=KNOWN) == in_lines
 
 
 @pytest.mark.long
