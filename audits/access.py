@@ -33,8 +33,6 @@ _EDITOR = frozenset(
         "change_issue",
         "add_waiver",
         "change_waiver",
-        "add_waiver",
-        "change_waiver",
     )
 )
 # What a member's role allows in the repository. Everybody who sees a repository may read all of it and comment.
@@ -75,8 +73,6 @@ def may_somewhere(user: Any, permission: str) -> bool:
 
 def visible(user: Any, rows: QuerySet[M], through: str = "repository") -> QuerySet[M]:
     """The rows that belong to a repository which somebody may know of; ``through`` is the way to it."""
-    if user.has_perm("audits.view_private_repository"):
-        return rows
     return rows.filter(**{f"{through}__in": Repository.objects.visible_to(user)})
 
 
@@ -115,6 +111,8 @@ def check(request: HttpRequest, repository: Repository, permission: str) -> None
 
 def _may_see(user: Any, repository: Repository) -> bool:
     """The same as ``visible_to``, of a row at hand."""
+    if repository.removed_at is not None:
+        return False
     if not repository.is_private or user.has_perm("audits.view_private_repository"):
         return True
     return user.is_active and repository.pk in roles_of(user)

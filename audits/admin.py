@@ -8,7 +8,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
-from audits import access, auditing
+from audits import access, tasks
 from audits.forms import RepositoryForm
 from audits.models import Audit, Repository, Violation
 
@@ -66,11 +66,11 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [str(repository) for repository in objs], model_counts, lacking, []
 
     def delete_model(self, request: HttpRequest, obj: Repository) -> None:
-        auditing.remove(obj)
+        tasks.remove(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Repository]) -> None:
         for repository in queryset:
-            auditing.remove(repository)
+            tasks.remove(repository)
 
 
 @admin.register(Audit)

@@ -5,42 +5,28 @@ twice, by anybody, at any time: states move by conditional UPDATE, and who is to
 """
 
 import logging
-import shutil
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, transaction
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Value
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from audits import (
     fetching,
 )
-from audits.facts_store import forget_results
 from audits.leases import Claim, give_back
 from audits.models import (
     IN_FLIGHT,
     Audit,
-    AuditProblem,
     Covers,
-    Event,
-    Lifespan,
-    MemberUse,
     Repository,
-    SampleRemoval,
     Schedule,
-    Sighting,
     State,
-    Test,
-    TestResult,
     Trigger,
-    Violation,
 )
-from audits.models.history import Commit as CommitRow
 
 logger = logging.getLogger(__name__)
 
@@ -161,42 +147,6 @@ def cancel(audit: Audit) -> bool:
     if queued.update(state=State.CANCELLED, finished_at=Now(), cancel_requested=True):
         return True
     return bool(Audit.objects.filter(pk=audit.pk, state=State.RUNNING).update(cancel_requested=True))
-
-
-# Of what a repository can have hundreds of thousands of rows, and how they belong to it; who refers to others first.
-# Each goes with one statement: a cascade would load every row before.
-_MANY: Final[Sequence[tuple[type[Model], str]]] = (
-    (TestResult, "run__repository"),
-    (Test, "repository"),
-    (MemberUse, "reading__repository"),
-    (AuditProblem, "audit__repository"),
-    (Lifespan, "violation__repository"),
-    (Sighting, "audit__repository"),
-    (Event, "commit__repository"),
-    (CommitRow, "repository"),
-    (Violation, "repository"),
-)
-
-
-def remove(repository: Repository) -> None:
-    """Delete a repository with all that audits found in it, and its clone. An audit in flight ends without a trace.
-
-    The sample is built by the site itself, so its git repository goes, too; and it doesn't come back.
-    """
-    with transaction.atomic():
-        locked = Repository.objects.select_for_update().filter(pk=repository.pk)
-        if not locked.exists():
-            return
-        for model, owner in _MANY:
-            model._default_manager.filter(**{owner: repository})._raw_delete(using=DEFAULT_DB_ALIAS)
-        locked.update(current_audit=None, policy=None)
-        locked.delete()
-        forget_results()  # nothing says of which repositories they are
-        if repository.is_sample:
-            SampleRemoval.objects.create()
-    fetching.remove_clone(repository.pk)
-    if repository.is_sample:
-        shutil.rmtree(fetching.sample_path(), ignore_errors=True)
 
 
 # --- The beat: what is due, what was lost -------------------------------------------------------------------

@@ -121,7 +121,7 @@ def _commit(repository: Repository, text: str) -> tuple[str, datetime | None]:
 def to_read() -> list[int]:
     """The runs that wait to be read and for which nobody was sent a while ago, each claimed for the caller."""
     recently = Now() - Value(timedelta(seconds=settings.SSOT_REDISPATCH_SECONDS))
-    waiting = TestRun.objects.filter(state=TestRun.State.RECEIVED).filter(
+    waiting = TestRun.objects.filter(state=TestRun.State.RECEIVED, repository__removed_at=None).filter(
         Q(dispatched_at=None) | Q(dispatched_at__lt=recently)
     )
     wanted = waiting.order_by("pk").values_list("pk", flat=True)[: settings.SSOT_REDISPATCH_BATCH]
@@ -130,7 +130,7 @@ def to_read() -> list[int]:
 
 def read(run_id: int) -> TestRun | None:
     """Read a run's report into results, all or nothing. None when there is nothing to do (any more)."""
-    waiting = TestRun.objects.filter(pk=run_id, state=TestRun.State.RECEIVED)
+    waiting = TestRun.objects.filter(pk=run_id, state=TestRun.State.RECEIVED, repository__removed_at=None)
     if not waiting.update(attempts=F("attempts") + 1):
         return None
     try:

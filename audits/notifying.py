@@ -136,6 +136,7 @@ def announce_audits() -> None:
     """Tell of the audits that have ended, each once."""
     ended = Audit.objects.filter(
         announced_at=None,
+        repository__removed_at=None,
         state__in=[State.SUCCEEDED, State.FAILED],
         finished_at__gt=Now() - Value(_TELL_WITHIN),
     )

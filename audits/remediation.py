@@ -301,7 +301,11 @@ def behind() -> list[int]:
     """The repositories with something to do: commits that weren't looked through for trackers, nor are just now, or
     marked issues."""
     waiting = set(
-        Issue.objects.exclude(stale_since=None).order_by().values_list("repository", flat=True).distinct()
+        Issue.objects.filter(repository__removed_at=None)
+        .exclude(stale_since=None)
+        .order_by()
+        .values_list("repository", flat=True)
+        .distinct()
     )
     behind = set()
     recently = timezone.now() - timedelta(seconds=settings.SSOT_REDISPATCH_SECONDS)

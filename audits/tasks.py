@@ -15,6 +15,7 @@ from audits import (
     notifying,
     pushing,
     remediation,
+    removing,
     scoring,
     sharing,
     turns,
@@ -110,6 +111,13 @@ def keep_up(repository_id: int) -> None:
 
 
 @shared_task  # type: ignore[untyped-decorator]
+def finish_removal(repository_id: int) -> None:
+    """Delete what is left of a removed repository, in turns, between which audits begin."""
+    if removing.go_on(repository_id, seconds=removing.TURN_SECONDS):
+        _deliver(finish_removal, repository_id)
+
+
+@shared_task  # type: ignore[untyped-decorator]
 def collect_test_runs(repository_id: int) -> None:
     """Take in what is new in a repository's watched folder."""
     for repository in Repository.objects.filter(pk=repository_id):
@@ -141,6 +149,7 @@ def dispatch_due() -> None:
         notifying.gather,
         _dispatch_notices,
         _dispatch_inquiries,
+        _dispatch_removals,
     )
     for step in steps:
         try:
@@ -155,6 +164,11 @@ def dispatch_due() -> None:
 def _dispatch_inquiries() -> None:
     for inquiry_id in inquiries.to_answer():
         _deliver(answer_inquiry, inquiry_id)
+
+
+def _dispatch_removals() -> None:
+    for repository_id in removing.due():
+        _deliver(finish_removal, repository_id)
 
 
 def _dispatch_lapsed() -> None:
@@ -191,6 +205,13 @@ def pushed(repository: Repository) -> None:
     audit = pushing.request(repository)
     if audit is not None:
         dispatch_after_commit(audit)
+
+
+def remove(repository: Repository) -> None:
+    """Remove a repository, and have its rows deleted. Without a broker, the beat begins with that later."""
+    with transaction.atomic():
+        removing.remove(repository)
+        transaction.on_commit(lambda: _deliver(finish_removal, repository.pk))
 
 
 def execute_after_commit(execution: TestExecution) -> None:

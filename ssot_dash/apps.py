@@ -14,7 +14,8 @@ class SsotDashConfig(AppConfig):
     verbose_name = "SSOT Dash"
 
     def ready(self) -> None:
-        from ssot_dash import activity, roles, sessions, sign_in  # noqa: PLC0415 - models can be imported only now
+        from audits import removing  # noqa: PLC0415
+        from ssot_dash import activity, roles, sessions, sign_in, tokens  # noqa: PLC0415 - models can be imported only now
 
         # The last of the site's apps, whose permissions are made last.
         post_migrate.connect(roles.ensure, sender=apps.get_app_config("audits"), dispatch_uid="roles")
@@ -23,3 +24,4 @@ class SsotDashConfig(AppConfig):
         user_login_failed.connect(sign_in.failed, dispatch_uid="sign-in-failed")
         user_logged_out.connect(sign_in.left, dispatch_uid="sign-out")
         post_save.connect(activity.admin_wrote, sender="admin.LogEntry", dispatch_uid="admin-wrote")
+        removing.removed.connect(tokens.repository_removed, dispatch_uid="repository-removed")

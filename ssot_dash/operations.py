@@ -5,6 +5,7 @@ from typing import Final
 
 from django.contrib.auth.decorators import permission_required
 from django.db import connection
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -12,8 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
-from audits import access
-from audits.models import Audit, State
+from audits import access, removing
+from audits.models import Audit, Repository, State
 from audits.models.audit import IN_FLIGHT
 from ssot_dash import health, retention
 from ssot_dash.models import Heartbeat
@@ -66,6 +67,7 @@ def operations(request: HttpRequest) -> HttpResponse:
         "processes": Heartbeat.objects.all(),
         "queues": health.queues(),
         "in_flight": audits.filter(state__in=IN_FLIGHT).order_by("queued_at")[:IN_FLIGHT_SHOWN],
+        "removals": _removals(request),
         "failed": audits.filter(state=State.FAILED).order_by("-pk")[:FAILED_SHOWN],
     }
     if request.headers.get("HX-Target") == "operations-live":
@@ -73,6 +75,12 @@ def operations(request: HttpRequest) -> HttpResponse:
     days = _days(request.GET.get("days", ""))
     kept = retention.preview(timezone.now(), days)
     return render(request, "operations.html", context | {"tables": storage(), "kept": kept, "days": days})
+
+
+def _removals(request: HttpRequest) -> QuerySet[Repository]:
+    """The repositories whose rows are being deleted, as far as somebody could have known of them."""
+    sees_all = request.user.has_perm("audits.view_private_repository")
+    return removing.pending() if sees_all else removing.pending().filter(is_private=False)
 
 
 def _days(text: str) -> int | None:

@@ -97,12 +97,20 @@ def _audits() -> Iterable[Metric]:
         labels=["repository", "rule", "zone"],
     )
     keys = ("repository__slug", "rule", "zone")
-    rows = Violation.objects.counting().order_by().values_list(*keys).annotate(count=Count("*"))
+    kept = {"repository__removed_at": None}
+    rows = (
+        Violation.objects.counting().filter(**kept).order_by().values_list(*keys).annotate(count=Count("*"))
+    )
     for slug, rule, zone, count in sorted(rows):
         violations.add_metric([slug, rule, zone], count)
     yield violations
     runs = GaugeMetricFamily("ssot_test_runs", "Test runs by state.", labels=["repository", "state"])
-    listed = TestRun.objects.order_by().values_list("repository__slug", "state").annotate(count=Count("pk"))
+    listed = (
+        TestRun.objects.filter(**kept)
+        .order_by()
+        .values_list("repository__slug", "state")
+        .annotate(count=Count("pk"))
+    )
     for slug, state, count in sorted(listed):
         runs.add_metric([slug, state], count)
     yield runs

@@ -261,7 +261,12 @@ CELERY_BROKER_URL = os.environ.get("BROKER_URL") or "redis://localhost:6379/0"
 # Work of different length waits in queues of its own, so that workers can be had for each (docs/operations.md).
 SSOT_QUEUE_PREFIX = os.environ.get("SSOT_QUEUE_PREFIX", "")  # where several sites share one broker
 _TASKS_OF_QUEUES = {
-    "audits": ("audits.tasks.run_audit", "audits.tasks.answer_inquiry", "audits.tasks.keep_up"),
+    "audits": (
+        "audits.tasks.run_audit",
+        "audits.tasks.answer_inquiry",
+        "audits.tasks.keep_up",
+        "audits.tasks.finish_removal",
+    ),
     "parsing": ("audits.tasks.parse_facts",),
     "tests": (
         "audits.tasks.read_test_run",

@@ -95,6 +95,11 @@ def revoke(token: ApiToken) -> None:
     ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
 
 
+def repository_removed(repository_id: int, **_: object) -> None:
+    """Receiver: tokens for a repository go with it, before another one has its name."""
+    ApiToken.objects.filter(repository=repository_id).delete()
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 

@@ -36,14 +36,19 @@ class Role(models.TextChoices):
     ADMIN = "admin", "Admin"
 
 
-class RepositoryQuerySet(models.QuerySet["Repository"]):
+class RepositoryManager(models.Manager["Repository"]):
+    """All that weren't removed."""
+
+    def get_queryset(self) -> "models.QuerySet[Repository]":
+        return super().get_queryset().filter(removed_at=None)
+
     def visible_to(self, user: Any) -> "models.QuerySet[Repository]":
         """Those that somebody may know of: the public ones, those whose member they are, all for who may see all.
 
         Anything of a repository that is not among them is answered as if it didn't exist.
         """
         if user.has_perm("audits.view_private_repository"):
-            return self
+            return self.get_queryset()
         mine = Membership.objects.filter(user=user.pk).values("repository") if user.is_active else []
         return self.filter(Q(is_private=False) | Q(pk__in=mine))
 
@@ -56,11 +61,12 @@ class Repository(models.Model):
     (None: the default policy); only ``policies`` changes it. ``next_audit_at`` is kept by the dispatcher: to change a
     repository's schedule, save ``schedule`` and nothing else. ``push_secret_number`` counts the secrets of its push
     hook (``audits.pushing``); ``is_badge_public`` shows its badges to anybody. Until ``judging_until`` one process
-    judges its issues (``audits.remediation``); then it has died.
+    judges its issues (``audits.remediation``); then it has died. One with a ``removed_at`` isn't there any more for
+    anybody but ``audits.removing``, which deletes its rows; until ``removing_until`` one process does.
     """
 
-    name = models.CharField(max_length=100, unique=True)
-    slug = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(max_length=100)
     location = models.CharField(max_length=500, help_text="A local path, or an https URL.")
     branch = models.CharField(max_length=255, blank=True, help_text="Empty: the repository's default branch.")
     policy = models.ForeignKey(
@@ -91,19 +97,31 @@ class Repository(models.Model):
     canonical = models.JSONField(
         default=dict, blank=True, help_text="What the policy declares, see audits.scoring."
     )
-    score = models.JSONField(default=dict, blank=True, help_text="{subjects: number, clean: {zone: number}}")
+    score = models.JSONField(default=dict, blank=True, help_text="See audits.scoring.")
     created_at = models.DateTimeField(auto_now_add=True)
     judging_until = models.DateTimeField(null=True, blank=True, editable=False)
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    removing_until = models.DateTimeField(null=True, blank=True, editable=False)
     current_audit = models.ForeignKey(
         "audits.Audit", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
 
-    objects = RepositoryQuerySet.as_manager()
+    objects = RepositoryManager()
+    with_removed: "models.Manager[Repository]" = models.Manager()
 
     class Meta:
         ordering = ["name"]
         verbose_name_plural = "repositories"
         permissions = [("view_private_repository", "Can view private repositories without being a member")]
+        # Those of a removed one are free.
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], condition=Q(removed_at=None), name="one_repository_per_name"
+            ),
+            models.UniqueConstraint(
+                fields=["slug"], condition=Q(removed_at=None), name="one_repository_per_slug"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -92,7 +92,7 @@ def repository_delete(request: HtmxHttpRequest, slug: str) -> HttpResponse:
     """Ask first (GET), then delete (POST)."""
     repository = access.get_repository(request, slug, "audits.delete_repository")
     if request.method == "POST":
-        auditing.remove(repository)
+        tasks.remove(repository)
         messages.success(request, f"“{repository.name}” was deleted with its audits and violations.")
         return redirect("audits:overview")
     context = {

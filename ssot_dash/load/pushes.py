@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pygit2.enums import FileMode
 
-from audits import auditing, pushing
+from audits import pushing, removing
 from audits.models import Audit, Repository
 from ssot_dash.load.measuring import Visitor
 from ssot_dash.load.pages import Page
@@ -59,12 +59,12 @@ def borrowed(source: Path, rev: str, folder: Path) -> Iterator[Repository]:
     ours = pygit2.Repository(str(folder))
     ours.references.create(_BRANCH, head)
     for left in Repository.objects.filter(slug=SLUG):
-        auditing.remove(left)
+        removing.remove(left)
     repository = Repository.objects.create(name=NAME, slug=SLUG, location=str(folder), branch="main")
     try:
         yield repository
     finally:
-        auditing.remove(repository)
+        removing.remove(repository)
 
 
 def push(visitor: Visitor, repository: Repository, number: int, seconds: float) -> Pushed:

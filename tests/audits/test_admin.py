@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from audits import removing
 from audits.models import Audit, Repository, State
 from tests.audits.conftest import AddRepository, Drifting
 
@@ -59,7 +60,10 @@ def test_a_repository_is_removed_with_all_its_rows(admin_client: Client, audited
     address = reverse("admin:audits_repository_delete", args=[audited.pk])
     assert b"Audits: 3" in admin_client.get(address).content
     assert admin_client.post(address, {"post": "yes"}).status_code == 302
-    assert (Repository.objects.count(), Audit.objects.count()) == (0, 0)
+    assert not Repository.objects.exists()
+    (removed,) = removing.due()
+    removing.go_on(removed)
+    assert (Repository.with_removed.count(), Audit.objects.count()) == (0, 0)
 
 
 def test_several_repositories_are_removed_at_once(

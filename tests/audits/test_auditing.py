@@ -15,10 +15,9 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, OperationalError, connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audits import auditing, fetching, policies, recording, working
+from audits import auditing, fetching, policies, recording, removing, working
 from audits.engine import run as engine
 from audits.engine.codebase import Codebase
 from audits.engine.findings import Finding, Progress, Report
@@ -26,9 +25,7 @@ from audits.models import (
     Audit,
     AuditProblem,
     Lifespan,
-    RememberedResult,
     Repository,
-    SampleRemoval,
     Schedule,
     Sighting,
     State,
@@ -156,13 +153,6 @@ def test_a_tree_that_was_audited_is_not_read_again(
     ]
     assert places[0] == places[1]
     assert len(places[0]) == 3
-
-
-def test_results_go_with_a_repository(repository: Repository) -> None:
-    audited(repository)
-    assert RememberedResult.objects.exists()
-    auditing.remove(repository)
-    assert not RememberedResult.objects.exists()
 
 
 def test_a_run_ends_in_a_result(repository: Repository, drifting: Drifting) -> None:
@@ -575,11 +565,13 @@ def test_a_recording_is_seen_as_a_whole_or_not_at_all(
 def test_a_repository_removed_while_it_is_audited_leaves_nothing(
     repository: Repository, in_the_middle: Any
 ) -> None:
-    in_the_middle(lambda progress: auditing.remove(repository))
+    in_the_middle(lambda progress: removing.remove(repository))
     audit, _ = auditing.request(repository)
     working.run(audit.pk)
+    audit.refresh_from_db()
+    assert (audit.state, audit.lease_token, rows()) == (State.CANCELLED, None, (0, 0, 0, 0))
+    removing.go_on(repository.pk)
     assert not Audit.objects.exists()
-    assert rows() == (0, 0, 0, 0)
 
 
 # --- The beat -----------------------------------------------------------------------------------------------
@@ -733,39 +725,3 @@ def test_one_repository_that_fails_holds_up_no_other(
     bad.refresh_from_db()
     assert bad.next_audit_at is not None
     assert bad.next_audit_at < timezone.now()
-
-
-# --- Removing -----------------------------------------------------------------------------------------------
-
-
-def test_a_removed_repository_leaves_no_rows_and_no_clone(
-    repository: Repository, drifting: Drifting, add_repository: AddRepository
-) -> None:
-    audited(repository, drifting.second)
-    audited(repository, drifting.second)
-    kept = add_repository(drifting.path)
-    audited(kept, drifting.first)
-    clone = fetching.clone_path(repository.pk)
-    (clone / "objects").mkdir(parents=True)
-    clone.with_name(f"{clone.name}.left-over").mkdir()
-    with CaptureQueriesContext(connection) as queries:
-        auditing.remove(repository)
-    for table in (
-        "violation",
-        "sighting",
-        "lifespan",
-        "event",
-        "commit",
-        "auditproblem",
-        "testresult",
-        "test",
-    ):
-        first = next(q["sql"] for q in queries if f'"audits_{table}"' in q["sql"])
-        assert first.startswith("DELETE"), "many rows go unread"
-    auditing.remove(repository)
-    assert list(Repository.objects.all()) == [kept]
-    assert rows() == (1, 1, 1, 0)
-    assert Audit.objects.count() == 1
-    assert not list(clone.parent.glob(f"{clone.name}*"))
-    assert drifting.path.exists()
-    assert not SampleRemoval.objects.exists()

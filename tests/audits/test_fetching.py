@@ -18,7 +18,7 @@ import pygit2
 import pytest
 from django.db import connection
 
-from audits import auditing, fetching, working
+from audits import auditing, fetching, removing, working
 from audits.engine.findings import ProblemKind
 from audits.engine.git import GitRepository
 from audits.fetch_child import Refused, Tunnel, explain, is_public
@@ -590,7 +590,8 @@ def test_a_repository_behind_https_is_audited(
         audit.refresh_from_db()
         assert (audit.state, audit.findings_count) == (State.SUCCEEDED, findings)
     assert fetching.path_of(repository) == fetching.clone_path(repository.pk)
-    auditing.remove(repository)
+    removing.remove(repository)
+    removing.go_on(repository.pk)
     assert not fetching.clone_path(repository.pk).exists()
 
 

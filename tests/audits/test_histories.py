@@ -6,7 +6,7 @@ import pygit2
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from audits import auditing, working
+from audits import auditing, removing, working
 from audits.models import Audit, Commit, Covers, Event, History, Repository, State, Trigger, Violation
 from tests.audits.conftest import AddRepository, Drifting
 from tests.samples import commit_tree, init_repository
@@ -203,7 +203,8 @@ def test_a_history_that_takes_too_long_says_that_it_can_go_on(
 
 def test_removing_a_repository_removes_its_history(repository: Repository) -> None:
     whole_history(repository)
-    auditing.remove(repository)
+    removing.remove(repository)
+    removing.go_on(repository.pk)
     assert not Commit.objects.exists() and not Event.objects.exists() and not History.objects.exists()
 
 

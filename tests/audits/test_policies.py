@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from audits import auditing, histories, policies, working
+from audits import auditing, histories, policies, removing, working
 from audits.engine.policy import PolicyError
 from audits.engine.tree_policy import TREE_FILE
 from audits.models import Audit, Covers, History, PolicySource, PolicyVersion, Repository, State, Trigger
@@ -75,7 +75,8 @@ def test_a_text_that_is_no_policy_is_not_saved(repository: Repository) -> None:
 def test_deleting_a_repository_deletes_its_versions(repository: Repository) -> None:
     policies.save(repository, WITHOUT_RUNS)
     audited(repository)
-    auditing.remove(repository)
+    removing.remove(repository)
+    removing.go_on(repository.pk)
     assert not PolicyVersion.objects.exists()
 
 

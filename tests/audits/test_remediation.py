@@ -17,6 +17,7 @@ from audits import (
     documents,
     ingesting,
     remediation,
+    removing,
     tasks,
     timeline,
     tracking,
@@ -199,7 +200,12 @@ def test_a_repository_is_removed_while_its_trackers_are_taken_in(
     audit(repository, Covers.COMMIT)
     commits: list[str] = []
     take_in = tracking._Following.take
-    remover = elsewhere(lambda: auditing.remove(repository))
+
+    def remove() -> None:
+        removing.remove(repository)
+        removing.go_on(repository.pk)
+
+    remover = elsewhere(remove)
 
     def take(self: tracking._Following, commit: GitCommit, changes: Changes) -> None:
         take_in(self, commit, changes)
@@ -214,7 +220,7 @@ def test_a_repository_is_removed_while_its_trackers_are_taken_in(
     monkeypatch.setattr(tracking._Following, "take", take)
     remediation.keep_up(repository.pk)
     remover.join()
-    assert not Repository.objects.exists() and not Tracker.objects.exists()
+    assert not Repository.with_removed.exists() and not Tracker.objects.exists()
     assert commits[-1] == remedy.discovered, "what came later was not looked at"
 
 

@@ -8,6 +8,7 @@ from celery import current_app
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from audits import removing
 from audits.models import Audit, Repository
 from ssot_dash import health, heartbeats
 
@@ -49,10 +50,29 @@ def test_the_live_part_is_a_fragment_and_reads_no_sizes(
     client: Client, boss: User, django_assert_num_queries: Any
 ) -> None:
     headers = {"HX-Request": "true", "HX-Target": "operations-live"}
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(16):
         part = client.get("/operations/", headers=headers).text
     assert part.lstrip().startswith('<div id="operations-live"') and "<html" not in part
     assert "pg_class" not in part and 'id="storage"' not in part
+
+
+def test_repositories_being_deleted_are_shown_until_they_are(client: Client, boss: User) -> None:
+    hidden = Repository.objects.create(name="Vault", slug="vault", location="/srv/vault", is_private=True)
+    shown = Repository.objects.create(name="Shop", slug="shop", location="/srv/shop")
+    assert 'id="removals"' not in client.get("/operations/").text
+    for repository in (hidden, shown):
+        removing.remove(repository)
+    text = client.get("/operations/").text
+    assert "<strong>Vault</strong>" in text and "<strong>Shop</strong>" in text
+    assert "wait for a worker" in text
+    reader = User.objects.create_user("reader")
+    reader.user_permissions.add(Permission.objects.get(codename="view_operations"))
+    client.force_login(reader)
+    text = client.get("/operations/").text
+    assert "<strong>Shop</strong>" in text and "Vault" not in text
+    for repository in (hidden, shown):
+        removing.go_on(repository.pk)
+    assert 'id="removals"' not in client.get("/operations/").text
 
 
 def test_it_is_for_those_who_may_see_operations(client: Client) -> None:

@@ -14,6 +14,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from audits import pushing, removing
+from audits.models import Repository
 from ssot_dash import tokens
 from ssot_dash.models import ApiToken
 from tests.ssot_dash import world
@@ -21,6 +23,8 @@ from tests.ssot_dash.routes import OPERATIONS, PAGES, Operation, Route
 from tests.ssot_dash.world import ADMIN, HUSH, NOBODY, PEOPLE, SUPERUSER, Rows, World
 
 pytestmark = pytest.mark.django_db
+# The log keeps what was done to it, and operators see what is still to be deleted.
+TELLING_OF_REMOVED = {"activity", "operations"}
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +156,33 @@ def test_badge_of_a_private_repository_is_for_those_who_see_it(who: str, all_of_
     sees = who != "stranger" and PEOPLE[who][1] > NOBODY
     path = reverse("audits:badge", args=[all_of_it.private.repository.slug, "open"])
     assert client.get(path).status_code == (200 if sees else 404)
+
+
+def test_nobody_finds_a_removed_repository(all_of_it: World) -> None:
+    """The same rows as before are all there: nothing of them may be seen."""
+    rows, boss = all_of_it.private, all_of_it.people["superuser"]
+    own = bearer(boss, tokens.SCOPES, repository=rows.repository)
+    secret = pushing.secret_of(rows.repository)
+    Repository.objects.filter(pk=rows.repository.pk).update(is_badge_public=True)
+    removing.remove(rows.repository)
+    client, program = client_of(boss), bearer(boss, tokens.SCOPES)
+    for name, route in PAGES.items():
+        path = path_of(name, route, rows)
+        for method, need in cells(route):
+            answer = ask(client, method, path)
+            if route.of:
+                assert answer.status_code == (405 if need == NOBODY else 404), (method, path)
+            elif name not in TELLING_OF_REMOVED:
+                assert HUSH.lower() not in text_of(answer).lower(), (method, path)
+    for path in admin_paths(rows):
+        assert HUSH.lower() not in ask(client, "get", path).content.decode().lower(), path
+    for name, operation in OPERATIONS.items():
+        answer = call(program, name, operation, rows)
+        assert answer.status_code == 404 if operation.of else HUSH.lower() not in text_of(answer).lower()
+        assert call(own, name, operation, rows).status_code == 401, "its own token went with it"
+    assert client.get(reverse("audits:badge", args=[rows.repository.slug, "open"])).status_code == 404
+    hook = reverse("audits:push-hook", args=[rows.repository.slug])
+    assert client.post(hook, headers={"X-Gitlab-Token": secret}).status_code == 404
 
 
 # --- Django's admin ---

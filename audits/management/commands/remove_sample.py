@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
-from audits import auditing
+from audits import removing
 from audits.models import Repository
 
 
@@ -26,5 +26,6 @@ class Command(BaseCommand):
         if repository is None:
             self.stdout.write("There is no sample.")
         else:
-            auditing.remove(repository)
+            removing.remove(repository)
+            removing.go_on(repository.pk)
             self.stdout.write(f"{repository.name} is removed, and no start of the site brings it back.")

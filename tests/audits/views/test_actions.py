@@ -1,11 +1,13 @@
 """What people can do to audits and repositories: that it works, who may, who may not, and what stays as it was."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from audits import tasks
 from audits.models import Audit, Repository, State, Violation
+from ssot_dash.models import Activity
 from tests.audits.story import Story
 from tests.audits.views.conftest import SignIn, fragment
 
@@ -163,13 +165,26 @@ def test_delete_asks_first_and_says_what_goes(sign_in: SignIn, story: Story) -> 
     assert Repository.objects.exists()
 
 
-def test_delete_removes_everything_of_the_repository_and_nothing_else(sign_in: SignIn, story: Story) -> None:
+def test_deleted_is_gone_at_once_and_its_rows_are_left_to_a_worker(
+    sign_in: SignIn,
+    story: Story,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    removed: list[int] = []
+    monkeypatch.setattr(tasks.finish_removal, "apply_async", lambda args, **_: removed.append(args[0]))
     other = Repository.objects.create(name="Other", slug="other", location="/srv/other.git")
-    response = sign_in("delete_repository").post(story.url + "delete/", follow=True)
+    violations = Violation.objects.count()
+    client = sign_in("delete_repository")
+    with django_capture_on_commit_callbacks(execute=True):
+        response = client.post(story.url + "delete/", follow=True)
     assert "was deleted" in response.content.decode()
     assert list(Repository.objects.all()) == [other]
-    assert not Violation.objects.exists()
-    assert not Audit.objects.exists()
+    assert removed == [story.repository.pk]
+    assert Violation.objects.count() == violations
+    line = Activity.objects.get(verb="audits:repository-delete")
+    assert line.repository == story.repository.name
+    assert line.user == User.objects.get(pk=client.session["_auth_user_id"]).username
 
 
 def test_viewer_may_not_delete(viewer: Client, sign_in: SignIn, story: Story) -> None:
