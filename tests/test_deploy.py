@@ -56,6 +56,20 @@ def test_a_unit_comes_back_when_its_process_ends_and_may_write_its_data_alone(na
     assert service["ReadWritePaths"] == data[1]
 
 
+def test_the_images_python_is_one_that_manage_py_stays_in() -> None:
+    """With the system's it would make an environment, in a folder that isn't its user's to write to."""
+    text = (FOLDER / "Dockerfile").read_text()
+    made = re.search(r"-m venv [^/]*(/\S+)", text)
+    assert made is not None
+    assert f"pip --python {made[1]}/bin/python install" in text
+    assert f'PATH="{made[1]}/bin:$PATH"' in text
+
+
+def test_nothing_of_a_site_gets_into_the_image() -> None:
+    left_out = (Path(settings.BASE_DIR) / ".dockerignore").read_text().split()
+    assert {".data", ".venv", ".git"} <= set(left_out)
+
+
 def test_the_environment_names_settings_that_there_are() -> None:
     documented = re.findall(r"^\| `([A-Z_]+)`", (FOLDER.parent / "settings.md").read_text(), re.MULTILINE)
     in_file = re.findall(r"^([A-Z_]+)=", (FOLDER / "ssot-dash.env").read_text(), re.MULTILINE)
