@@ -1,5 +1,5 @@
 """How many canonical subjects have no open violation: the only writer of ``Repository.canonical`` and ``score``, and of
-how that went.
+how that went. With the score the numbers of open violations are kept, which the page of all repositories shows.
 
 No grade is invented: the score is "canonical subjects with zero open violations / all canonical subjects" for each
 zone. What is canonical is what the policy of the newest commit declares, and every definition that members were ever
@@ -7,7 +7,7 @@ missing from; all of history is measured by that.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -24,6 +24,9 @@ from audits.engine.policy import Policy
 from audits.mainline import reached
 from audits.models import Commit, Repository, SubjectTrend, Violation
 from audits.models.violation import counting, waived
+
+# A zone, a severity, until which day it is waived (ISO, None: it isn't), and so many violations, as they are kept.
+OpenCount = tuple[str, str, str | None, int]
 
 
 @dataclass(slots=True)
@@ -99,8 +102,20 @@ def renew(repository_id: int) -> None:
     for repository in Repository.objects.filter(pk=repository_id):
         found = standings(repository)
         clean = {str(zone): sum(not each.open[zone] for each in found) for zone in Zone}
-        score = {"subjects": len(found), "clean": clean}
+        open_counts = open_in([repository_id]).get(repository_id, [])
+        score = {"subjects": len(found), "clean": clean, "open": open_counts}
         Repository.objects.filter(pk=repository_id).update(score=score)
+
+
+def open_in(repositories: Collection[int]) -> dict[int, list[OpenCount]]:
+    """What stands in the code of repositories, whether it is waived or not. One query, of an index alone."""
+    found: dict[int, list[OpenCount]] = {}
+    rows = Violation.objects.filter(repository__in=repositories, is_open=True).order_by()
+    for repository, zone, severity, until, count in rows.values_list(
+        "repository", "zone", "severity", "waived_until"
+    ).annotate(count=Count("*")):
+        found.setdefault(repository, []).append((zone, severity, until and until.isoformat(), count))
+    return found
 
 
 def standings(repository: Repository) -> list[Standing]:

@@ -1,13 +1,16 @@
 """Counts of open violations, always per zone, as pages show them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Min, Q, QuerySet, Sum
 
+from audits import scoring
 from audits.engine.findings import ProblemKind, Zone
 from audits.models import Audit, AuditProblem, Issue, Repository, Violation
+from audits.models.waiver import today
 
 # Not looked at either, but no finding can hide there.
 HARMLESS = [kind for kind in ProblemKind if not kind.hides_findings]
@@ -57,15 +60,35 @@ def _tallies(violations: QuerySet[Violation], field: str) -> dict[Any, Tally]:
     return {value: tally_of(by_zone, worst[value]) for value, by_zone in counts.items()}
 
 
-def open_by_repository() -> dict[int, Tally]:
-    """Repository id to its open violations; repositories without any are absent. One query."""
-    return _tallies(Violation.objects.counting(), "repository_id")
+@dataclass(frozen=True, slots=True)
+class OpenTally:
+    """What stands in the code of a repository: what counts, and how many violations don't count today."""
+
+    tally: Tally = Tally()
+    waived: int = 0
 
 
-def waived_by_repository() -> dict[int, int]:
-    """Repository id to the number of its violations that stand in the code and don't count today. One query."""
-    rows = Violation.objects.waived().order_by().values_list("repository_id")
-    return dict(rows.annotate(count=Count("*")))
+def open_by_repository(repositories: Iterable[Repository]) -> dict[int, OpenTally]:
+    """Repository id to what stands in its code, as it is kept with the score. One query where some have none yet."""
+    audited = [repository for repository in repositories if repository.current_audit_id is not None]
+    unkept = [repository.pk for repository in audited if "open" not in repository.score]
+    counted = scoring.open_in(unkept) if unkept else {}
+    return {
+        repository.pk: _open_tally(repository.score.get("open", counted.get(repository.pk, [])))
+        for repository in audited
+    }
+
+
+def _open_tally(rows: Iterable[scoring.OpenCount]) -> OpenTally:
+    counts: Counter[str] = Counter()
+    worst, waived, now = "", 0, today().isoformat()
+    for zone, severity, until, count in rows:
+        if until is not None and until >= now:
+            waived += count
+            continue
+        counts[zone] += count
+        worst = min(severity, worst or severity)
+    return OpenTally(tally_of(counts, worst), waived)
 
 
 def waived_in(repository: Repository) -> Tally:

@@ -7,7 +7,7 @@ from pathlib import Path
 from django.db import transaction
 from django.utils import timezone
 
-from audits import policies, recording
+from audits import policies, recording, scoring
 from audits.engine.findings import Report
 from audits.engine.git import Commit, GitRepository
 from audits.engine.policy import parse_policy
@@ -134,5 +134,6 @@ def record(repository: Repository, chapter: Chapter) -> Audit:
     git = GitRepository(Path(repository.location))
     with transaction.atomic():
         recording.record_result(audit, report.findings, report.problems, git.is_ancestor, git.resolve().sha)
+        scoring.renew(repository.pk)
     repository.refresh_from_db()
     return audit

@@ -70,7 +70,11 @@ def repository(tmp_path: Path, add_repository: AddRepository) -> Repository:
 
 
 def test_it_is_what_has_no_open_violation_of_all_for_each_zone(repository: Repository) -> None:
-    assert repository.score == {"subjects": 3, "clean": {"prod": 2, "test": 2, "script": 3, "archive": 3}}
+    assert repository.score == {
+        "subjects": 3,
+        "clean": {"prod": 2, "test": 2, "script": 3, "archive": 3},
+        "open": [["prod", "P1", None, 1], ["test", "P2", None, 1]],
+    }
     found = {each.name: (dict(each.open), each.tables, each.ever) for each in scoring.standings(repository)}
     assert found == {
         "app.ids.IDType": ({"prod": 0, "test": 1}, ("unique",), 2),

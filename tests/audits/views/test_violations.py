@@ -12,8 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
+from audits import scoring
 from audits.models import Repository, Violation
-from audits.views.figures import open_by_repository, open_by_rule
+from audits.views.figures import open_by_rule
 from audits.views.violation_filter import ViolationFilter
 from tests.audits.story import NASTY_PATH, Story
 from tests.audits.views.conftest import fragment
@@ -237,7 +238,7 @@ def test_files_are_those_of_the_places_that_are_listed(viewer: Client, story: St
 def test_what_is_open_can_be_counted_by_an_index_alone(story: Story) -> None:
     """A column that the index lacks, if only to be counted, has the table read, row by row."""
     with CaptureQueriesContext(connection) as captured:
-        open_by_repository()
+        scoring.open_in([story.repository.pk])
         open_by_rule(story.repository)
     (index,) = (index for index in Violation._meta.indexes if index.name == "open_violations_counted")
     held = {Violation._meta.get_field(name).column for name in index.fields} | {"is_open"}
