@@ -60,7 +60,10 @@ class Codebase:
 
     def paths_of(self, dotted: str) -> list[str]:
         """The paths of the files that a dotted module name can stand for, in order."""
-        return self._paths_by_name.get(dotted, [])
+        found = self._paths_by_name.get(dotted, [])
+        if self.answers.trace is not None:
+            self.answers.trace.update((f"={dotted}", *found))
+        return found
 
     @cached_property
     def _paths_by_name(self) -> dict[str, list[str]]:

@@ -22,7 +22,6 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
     entries: dict[str, list[Unique]] = {}
     for entry in codebase.policy.unique:
         entries.setdefault(entry.symbol.rpartition(".")[2], []).append(entry)
-    places: dict[str, Place | None] = {}
 
     def check_file(path: str) -> Iterator[Finding]:
         if not entries:
@@ -33,9 +32,8 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
                     continue
                 if _dotted(codebase, path, name) == entry.symbol:
                     continue
-                if entry.symbol not in places:
-                    places[entry.symbol] = _definition(codebase, entry.symbol)
-                yield from _finding(codebase, path, entry, kind, (line, column), places[entry.symbol])
+                place = _definition(codebase, entry.symbol)
+                yield from _finding(codebase, path, entry, kind, (line, column), place)
 
     return check_file
 

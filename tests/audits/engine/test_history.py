@@ -333,6 +333,24 @@ def test_several_processes_say_what_one_says(story: Story, monkeypatch: pytest.M
     assert len(begun) == 3
 
 
+def test_a_finding_names_the_canonical_definition_that_its_own_tree_has(story: Story) -> None:
+    other = {"pkg/b.py": KIND}
+    root = story.commit({"pkg/__init__.py": ""})
+    without = story.commit(other, [root])
+    found = story.commit({**other, "pkg/a.py": KIND}, [root])
+    head = story.commit(other, [found, without])
+    changes = story.changes(head, policy=POLICY)
+    definitions = {
+        sha: [
+            f.definition and f.definition.path
+            for _, f in changes[sha].introduced
+            if f.rule == "unique-definition"
+        ]
+        for sha in (without, found)
+    }
+    assert definitions == {without: [None], found: ["pkg/a.py"]}
+
+
 ONE_ANSWER = """
 from itertools import islice
 from audits.engine import follow_child
