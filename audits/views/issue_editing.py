@@ -40,6 +40,7 @@ def issue_new(request: HtmxHttpRequest, slug: str) -> HttpResponse:
         "form": form,
         "proposal": proposal,
         "tracker": tracker,
+        "has_history": hasattr(repository, "history"),
         "subjects": _chosen(request, proposal),
         "steps": STEPS,
     }
@@ -146,9 +147,10 @@ def issue_subjects(request: HtmxHttpRequest, pk: int) -> HttpResponse:
         subject = wanted_text(request.POST.get("subject"), 2_000)
         found = _find(issue, subject)
         if not found:
-            messages.error(
-                request, f"No violation of this repository has the subject {subject or '(empty)'}."
-            )
+            words = f"No violation of this repository has the subject {subject or '(empty)'}."
+            if not hasattr(issue.repository, "history"):
+                words += " Those that are mended by now aren’t known before the whole history is audited."
+            messages.error(request, words)
             return redirect(issue)
         remediation.add_subjects(issue, found)
     tasks.keep_up_after_commit(issue.repository_id)

@@ -39,17 +39,21 @@ def tracker_list(request: HtmxHttpRequest, slug: str) -> HttpResponse:
         show = ""
     page = Paginator(rows.order_by("-last", "pk"), TRACKERS_PER_PAGE).get_page(request.GET.get("page"))
     query = f"?q={words}&show={show}" if words or show else "?"
+    scan = getattr(repository, "tracker_scan", None)
+    # asked for by the first audit, and neither ended nor given up
+    is_first = repository.current_audit_id is not None and (scan is None or not scan.head_sha)
     context = {
         "repository": repository,
+        "is_searched": is_first and bool(repository.tracker_pattern) and not (scan and scan.error),
         "page": page,
         "words": words,
         "show": show,
-        "scan": getattr(repository, "tracker_scan", None),
+        "scan": scan,
         "previous_query": f"{query}&page={page.number - 1}",
         "next_query": f"{query}&page={page.number + 1}",
         "form": PasteForm(),
     }
-    return render_page(request, "audits/tracker_list.html", context)
+    return render_page(request, "audits/tracker_list.html", context, partials=("tracker-results",))
 
 
 @require_http_methods(["POST"])

@@ -1,8 +1,10 @@
 """Icons, times, durations, and text that wraps."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.template import Context, Template
 
 from ssot_dash.templatetags import ui
@@ -56,3 +58,12 @@ def test_prose_joins_lines_and_shows_literals_as_code() -> None:
 
 def test_tags_need_no_load() -> None:
     assert "<use href=" in Template('{% icon "check" %}').render(Context())
+
+
+def test_no_page_has_an_empty_list_of_where_one_is() -> None:
+    """Screen readers list it among the landmarks: it has entries, or isn't there."""
+    templates = Path(settings.BASE_DIR) / "templates"
+    pages = {path: path.read_text() for path in templates.rglob("*.html")}
+    for path, text in pages.items():
+        if '{% extends "base.html" %}' in text:
+            assert ("block breadcrumb %}" in text) != ("block breadcrumb_nav %}" in text), path

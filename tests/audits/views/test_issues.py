@@ -10,11 +10,12 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from audits import auditing, ingesting, remediation, trackers, working
-from audits.models import Covers, Issue, IssueNote, Repository, TestRun, Tracker
+from audits.models import Covers, Issue, IssueNote, Repository, TestRun, Tracker, TrackerScan
 from audits.remediation import Subject
 from tests import as_migrated
 from tests.audits.conftest import AddRepository
 from tests.audits.remedy import AFTER, BEFORE, SUBJECT, Remedy, tell
+from tests.audits.story import Story
 from tests.audits.views.conftest import SignIn, fragment
 
 RUN = Subject("missing-member", SUBJECT)
@@ -210,6 +211,16 @@ def test_subjects_are_added_by_the_end_of_their_name_and_taken_away(boss: Client
     assert issue.subjects.count() == 1
     response = boss.post(f"/issues/{issue.pk}/subjects/", {"subject": "Nothing.LIKE_IT"}, follow=True)
     assert b"No violation of this repository" in response.content
+    assert b"before the whole history is audited" not in response.content, "it is"
+
+
+def test_an_issue_that_covers_nothing_says_so_and_counts_nothing(boss: Client, story: Story) -> None:
+    issue = Issue.objects.create(repository=story.repository, title="Of nothing")
+    text = page(boss, f"/issues/{issue.pk}/")
+    assert "It covers nothing yet" in text and 'href="#covers"' in text
+    assert "Not counted: it covers nothing." in text and "tag-green" not in text
+    response = boss.post(f"/issues/{issue.pk}/subjects/", {"subject": "Nothing.LIKE_IT"}, follow=True)
+    assert "before the whole history is audited" in response.text
 
 
 def test_an_issue_is_exported(boss: Client, issue: Issue) -> None:
@@ -218,6 +229,21 @@ def test_an_issue_is_exported(boss: Client, issue: Issue) -> None:
     assert "| 4 remediate |" in page(boss, f"/issues/{issue.pk}/report.md")
     steps = trackers.read(page(boss, f"/issues/{issue.pk}/tracker.md")).steps
     assert len(steps) == 7 and all(mention.state.name == "COMPLETED" for mention in steps.values())
+
+
+def test_while_trackers_are_looked_for_the_page_says_so_and_asks_again(boss: Client, story: Story) -> None:
+    url = f"{story.url}trackers/"
+    assert "Looking for trackers" in page(boss, url) and 'hx-trigger="every 5s"' in page(boss, url)
+    Repository.objects.update(current_audit=None)
+    assert "Looking for trackers" not in page(boss, url), "nothing was audited, so nobody looks"
+    Repository.objects.update(current_audit=story.audits[-1])
+    part = boss.get(url, headers=fragment("tracker-results")).text
+    assert part.lstrip().startswith("<section") and "<html" not in part
+    scan = TrackerScan.objects.create(repository=story.repository, error="No such folder.")
+    assert "hx-trigger" not in boss.get(url, headers=fragment("tracker-results")).text
+    TrackerScan.objects.filter(pk=scan.pk).update(error="", head_sha="a" * 40)
+    text = page(boss, url)
+    assert "was ever in this repository" in text and "Looking for trackers" not in text
 
 
 def test_a_tracker_s_page_marks_what_each_line_claims(boss: Client, issue: Issue, remedy: Remedy) -> None:

@@ -34,6 +34,7 @@ def test_repository_is_shown_with_a_link_for_each_zone_that_has_violations(
     assert f'<a href="{story.url}violations/?zone=prod">2</a>' in page
     assert "zone=script" not in page  # none is open there, so there is nothing to follow
     assert "P0" in page
+    assert f'abbr="{story.repository.name}"' in page
     assert "not looked at" in page
 
 
