@@ -404,25 +404,24 @@ class Modules:
         result: set[str] = set()
         facts = self._facts[path]
         search = self._searched(path)
-        absent: set[str] = set()
+        # Topmost packages that need no further look.
+        settled: set[str] = set()
         for index, item in enumerate(facts.imports):
             if item.level:
                 continue
             top = item.module.partition(".")[0]
-            if top in absent or top in sys.stdlib_module_names:
+            if top in settled or top in sys.stdlib_module_names:
                 continue
             places = self._find(search, top)
-            if not places:
-                absent.add(top)
-                continue
-            if places[0] in result:
-                continue
-            if self._arrives(path, item) or (
+            if not places or places[0] in result:
+                settled.add(top)
+            elif self._arrives(path, item) or (
                 item.name is None
                 and not _is_itself(places[0], path)
                 and any(self.may_have(places[0], name) for name in self._read_through(path, index))
             ):
                 result.add(places[0])
+                settled.add(top)
         return result
 
     def _read_through(self, path: str, index: int) -> Iterator[str]:

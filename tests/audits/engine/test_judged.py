@@ -301,7 +301,21 @@ BESIDE = {
     "pkg/sub/.keep": ("",),
     "README.md": ("Hello", "Bye"),
 }
+# What stands there before any edit: names that lead to each other, and findings with hints of all kinds.
+BASE = {
+    "pkg/__init__.py": "from pkg.a import Kind\n",
+    "pkg/a.py": KIND,
+    "pkg/b.py": "from pkg.a import *\n",
+    "pkg/sub/__init__.py": "",
+    "pkg/sub/c.py": "from ..b import Kind\nKind.GREEN\nKind.RED\n",
+    "lib/one.py": "x = 1\n",
+    "use.py": "from pkg.a import lost\nfrom pkg import Kind, sub, made\nimport pkg.one\nKind.LAST\n",
+    "tests/test_x.py": "import one\nfrom one import Kind\nfrom pkg.a import Kind as K\nK.RED, K.BLUE, K['MAUVE']\n",
+}
+# What is put before the text that a file has.
+AHEAD = ("\n\n", "lost = 1\n", "LOST = 1\n", "class Kind:\n    LAST = 1\n", "import enum\n", "x = 2\n")
 EDIT = st.one_of(
+    st.tuples(st.sampled_from(PATHS), st.sampled_from(AHEAD)),
     st.tuples(st.sampled_from(PATHS), st.sampled_from(SOURCES)),
     st.tuples(st.sampled_from(PATHS), st.none()),
     st.sampled_from(sorted(BESIDE)).flatmap(
@@ -324,15 +338,17 @@ def edited(files: Mapping[str, str], edits: list[tuple[str, str | None]]) -> dic
         elif text in PATHS:
             if path in result:
                 result[text] = result.pop(path)
+        elif text in AHEAD:
+            result[path] = text + result.get(path, "")
         else:
             result[path] = text
     return result
 
 
 @pytest.mark.long
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    files=st.dictionaries(st.sampled_from(PATHS), st.sampled_from(SOURCES), min_size=6),
+    files=st.dictionaries(st.sampled_from(PATHS), st.sampled_from(SOURCES), max_size=4),
     steps=st.lists(
         st.tuples(
             st.lists(EDIT, min_size=1, max_size=3),
@@ -348,6 +364,7 @@ def test_after_any_edits_an_audit_says_what_one_says_that_judges_every_file(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         line = Line(Path(folder))
+        files = BASE | files
         line.commit(files)
         line.check()
         for edits, policy, is_audited in steps:
