@@ -37,6 +37,7 @@ from audits.engine.facts import (
     Patch,
     Reference,
     packed_literals,
+    packed_references,
 )
 from audits.engine.idioms import (
     ALL_GUARDS,
@@ -891,7 +892,7 @@ class _Extractor:
             stars=tuple(binding for _, _, binding in self.module.stars),
             public=self._public(),
             dynamic=self.dynamic,
-            references=self._references(),
+            packed_references=packed_references(self._references()),
             patches=tuple(self._patches()),
             installed=tuple(self.installed),
             built=tuple(self.built),
@@ -909,7 +910,7 @@ class _Extractor:
             return None
         return tuple(self.public)
 
-    def _references(self) -> tuple[Reference, ...]:
+    def _references(self) -> Iterator[Reference]:
         grouped: dict[
             tuple[tuple[int, ...], str, tuple[str, ...], str | None], list[tuple[int, int, int, int]]
         ] = {}
@@ -926,10 +927,8 @@ class _Extractor:
                 continue
             place = (raw.line, self.source.column(raw.line, raw.column), raw.scope.index, raw.flags)
             grouped.setdefault((candidates, raw.root, raw.attributes, raw.key), []).append(place)
-        return tuple(
-            Reference(Expr(candidates, root, attributes), key, tuple(places))
-            for (candidates, root, attributes, key), places in grouped.items()
-        )
+        for (candidates, root, attributes, key), places in grouped.items():
+            yield Reference(Expr(candidates, root, attributes), key, tuple(places))
 
     def _is_worth_noting(self, name: str, candidates: tuple[int, ...]) -> bool:
         """Whether a bare name says more than that the file uses what it defines itself."""

@@ -9,6 +9,7 @@ codebase's business.
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from importlib.util import find_spec
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -167,9 +168,11 @@ class Patch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 _encoder = msgspec.msgpack.Encoder()
 NO_LITERALS = msgspec.Raw(_encoder.encode(_Literals()))
+NO_REFERENCES = msgspec.Raw(_encoder.encode(()))
+_references_decoder = msgspec.msgpack.Decoder(tuple[Reference, ...])
 
 
-class Facts(msgspec.Struct, frozen=True, array_like=True):
+class Facts(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """All that is known of one file.
 
     ``error`` is (line, message) when no supported Python can parse it; then everything else is empty. ``names`` maps
@@ -177,7 +180,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     parts elsewhere, too. ``public`` is ``__all__`` where it can be read. ``dynamic`` says that the module can hold
     names that the text doesn't show. ``installed`` are the modules that it puts into ``sys.modules`` (empty: one whose
     name the text doesn't show), with whether that happens at import; ``built`` those that it tells a compiler to make.
-    ``literals`` stay encoded until ``literals_of`` is asked for them.
+    ``literals`` stay encoded until ``literals_of`` is asked for them, ``packed_references`` until ``references`` is
+    read: most audits read those of a few files.
     """
 
     error: tuple[int, str] | None = None
@@ -189,12 +193,16 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     stars: tuple[int, ...] = ()
     public: tuple[str, ...] | None = None
     dynamic: bool = False
-    references: tuple[Reference, ...] = ()
+    packed_references: msgspec.Raw = NO_REFERENCES
     patches: tuple[Patch, ...] = ()
     installed: tuple[tuple[str, bool], ...] = ()
     built: tuple[str, ...] = ()
     definitions: tuple[Definition, ...] = ()
     literals: msgspec.Raw = NO_LITERALS
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        return _references_decoder.decode(self.packed_references)
 
 
 _literals_decoder = msgspec.msgpack.Decoder(_Literals)
@@ -240,6 +248,11 @@ def decode(data: bytes) -> Facts:
     """The facts of ``encode``'s bytes. Raises ``msgspec.DecodeError`` or ``zstandard.ZstdError`` for anything else,
     facts that were kept with another dictionary among it."""
     return _decoder.decode(_codec.decompress(data))
+
+
+def packed_references(references: Iterable[Reference]) -> msgspec.Raw:
+    """References as the facts of a file keep them."""
+    return msgspec.Raw(_encoder.encode(tuple(references)))
 
 
 def packed_literals(literals: Iterable[Literal]) -> msgspec.Raw:

@@ -566,7 +566,7 @@ def _has_error(tree: Mapping[str, str]) -> bool:
     return "class (:\n" in tree.values()
 
 
-UNSEEN_OF_FILE = {"error", "scopes", "references", "patches", "definitions", "literals"}
+UNSEEN_OF_FILE = {"error", "scopes", "packed_references", "patches", "definitions", "literals"}
 COMPARED_APART = {"imports", "classes"}
 UNSEEN_OF_IMPORT = {"line", "column", "scope", "flags", "statement", "fallback"}
 UNSEEN_OF_CLASS = {"name", "line", "column", "end_line", "texts"}

@@ -309,7 +309,7 @@ BASE = {
     "pkg/sub/__init__.py": "",
     "pkg/sub/c.py": "from ..b import Kind\nKind.GREEN\nKind.RED\n",
     "lib/one.py": "x = 1\n",
-    "use.py": "from pkg.a import lost\nfrom pkg import Kind, sub, made\nimport pkg.one\nKind.LAST\n",
+    "use.py": "from pkg.a import lost\nfrom pkg import Kind, sub, made\nimport pkg.one\nKind.LAST, Kind.BLEU\n",
     "tests/test_x.py": "import one\nfrom one import Kind\nfrom pkg.a import Kind as K\nK.RED, K.BLUE, K['MAUVE']\n",
 }
 # What is put before the text that a file has.
