@@ -107,25 +107,117 @@ def test_what_nothing_reaches_is_not_judged_again(line: Line, judged: list[str])
 
 
 def test_hints_and_places_follow_what_they_tell_of(line: Line) -> None:
+    wrong = "from kinds import Kind\nfrom other import lost\nimport pkg.gone\nKind.BLEU, Kind.MAUVE\n"
+    files = tree(wrong=wrong, uses="") | {"pkg/__init__.py": ""}
+
     def said(**changed: str) -> list[tuple[str, int | None]]:
-        wrong = "from kinds import Kind\nfrom other import lost\nimport pkg.gone\nKind.MAUVE\n"
-        package = {"pkg/__init__.py": ""}
-        line.commit(tree(wrong=wrong) | package | {f"{name}.py": text for name, text in changed.items()})
+        files.update((f"{name}.py", text) for name, text in changed.items())
+        line.commit(files)
         return [(f.hint, f.definition.line if f.definition else None) for f in line.check()]
 
-    lost, gone, mauve = ("Nothing in this tree defines that name.", 1), ("", None), "It has RED, BLUE."
-    mauve += " Add MAUVE there, or use one of these."
-    assert said() == [lost, gone, (mauve, 2)]
-    assert said(kinds="\n\n" + KIND) == [lost, gone, (mauve, 4)]
-    assert said(another="lost = 1\n") == [("lost is defined in another.", 1), gone, (mauve, 2)]
-    assert said(other="LOST = 1\n") == [("Did you mean LOST?", 1), gone, (mauve, 2)]
-    assert said(gone="") == [lost, ("There is gone: moved?", None), (mauve, 2)]
-    assert said(gone=KIND + "    MAUVE = 3\n") == [
-        lost,
-        ("There is gone: moved?", None),
-        ("gone.Kind has MAUVE: wrong import?", 2),
-    ]
-    assert said() == [lost, gone, (mauve, 2)]
+    lost, gone, close = "Nothing in this tree defines that name.", "", "Did you mean BLUE?"
+    mauve = "It has RED, BLUE. Add MAUVE there, or use one of these."
+    assert said() == [(lost, 1), (gone, None), (close, 2), (mauve, 2)]
+    lost = "lost is defined in another."
+    assert said(another="lost = 1\n") == [(lost, 1), (gone, None), (close, 2), (mauve, 2)]
+    gone = "There is gone: moved?"
+    assert said(gone="") == [(lost, 1), (gone, None), (close, 2), (mauve, 2)]
+    mauve = "gone.Kind has MAUVE: wrong import?"
+    assert said(gone=KIND + "    MAUVE = 3\n") == [(lost, 1), (gone, None), (close, 2), (mauve, 2)]
+    lost = "Did you mean LOST?"
+    assert said(other="LOST = 1\n") == [(lost, 1), (gone, None), (close, 2), (mauve, 2)]
+
+
+def test_places_follow_a_definition_that_moves(line: Line) -> None:
+    for before, expected in (("", 2), ("\n\n", 4), ("\n", 3)):
+        line.commit(tree(kinds=before + KIND, wrong="from kinds import Kind\nKind.BLEU\n"))
+        assert [f.definition.line for f in line.check() if f.definition] == [expected]
+
+
+WRONG = "from app.one import lost\n"
+# What can change what is found in a file that itself stays: the files before, and those that come.
+REACHES = {
+    "a name is bound": ({"app/one.py": "", "use.py": WRONG}, {"app/one.py": "lost = 1\n"}),
+    "a name is bound behind a star": (
+        {"app/one.py": "from app.two import *\n", "app/two.py": "", "use.py": WRONG},
+        {"app/two.py": "lost = 1\n"},
+    ),
+    "a member comes": (
+        {
+            "kinds.py": KIND,
+            "sub.py": "from kinds import Kind\n",
+            "use.py": "from sub import Kind\nKind.GREEN\n",
+        },
+        {"kinds.py": KIND + "    GREEN = 3\n"},
+    ),
+    "a module comes": (
+        {"app/two.py": "", "use.py": "import app.two\nimport app.one\n"},
+        {"app/one.py": ""},
+    ),
+    "a folder with Python comes": (
+        {"app/__init__.py": "", "use.py": "from app import part\n"},
+        {"app/part/deep/one.py": ""},
+    ),
+    "a folder becomes a package": (
+        {"app/one.py": "x = 1\n", "app/use.py": "from one import x, lost\n"},
+        {"app/__init__.py": ""},
+    ),
+    "a folder that is imported from becomes a package": (
+        {"app/one.py": "", "app/use.py": "from . import one, lost\n"},
+        {"app/__init__.py": "def __getattr__(name): return 1\n"},
+    ),
+    "a module is seen to be ours": (
+        {"app/one.py": "", "use.py": "import app.gone\n"},
+        {"other.py": "import app.one\n"},
+    ),
+    "a module is completed from outside": (
+        {"app/one.py": "", "use.py": WRONG},
+        {"other.py": "import app.one\napp.one.lost = 1\n"},
+    ),
+    "a module is installed": (
+        {"app/two.py": "", "use.py": "import app.two\nimport app.one\n"},
+        {"other.py": "import sys\nsys.modules['app.one'] = object()\n"},
+    ),
+    "a module is ignored by git": (
+        {"app/two.py": "", "use.py": "import app.two\nimport app.one\n"},
+        {".gitignore": "one.py\n"},
+    ),
+    "an ignored folder is tracked": (
+        {
+            "app/two.py": "",
+            "app/made/deep/one.py": "",
+            ".gitignore": "made/\n",
+            "use.py": "import app.two\nimport app.made.one\n",
+        },
+        {"app/made/two.py": ""},
+    ),
+    "a module is compiled": (
+        {"app/two.py": "", "use.py": "import app.two\nimport app.one\n"},
+        {
+            "tools/setup.py": "from setuptools import Extension, setup\nsetup(ext_modules=[Extension('app.one', [])])\n"
+        },
+    ),
+    "a stub comes": ({"app/two.py": "", "use.py": "import app.two\nimport app.one\n"}, {"app/one.pyi": ""}),
+    "a project has a root of its own": (
+        {"sub/lib/app/__init__.py": "x = 1\n", "use.py": "from app import x, lost\n"},
+        {"sub/pyproject.toml": "[tool.setuptools.package-dir]\n'' = 'lib'\n"},
+    ),
+    "a folder is a root for those in it": (
+        {"t/one.py": "x = 1\n", "t/deep/use.py": "from one import x, lost\n"},
+        {"t/conftest.py": ""},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REACHES)
+def test_whatever_reaches_a_file_has_it_judged_again(line: Line, kind: str) -> None:
+    before, coming = REACHES[kind]
+    found = []
+    for files in (before, before | coming, before | {"another.py": ""}):
+        line.commit(files)
+        found.append(line.check())
+    assert found[0] != found[1]
+    assert found[2] == found[0]
 
 
 def test_an_audit_goes_on_from_the_nearest_of_its_ancestors(line: Line, judged: list[str]) -> None:
