@@ -4,7 +4,6 @@ from functools import lru_cache
 from typing import Any
 
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.django_client import OAuth
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
@@ -17,7 +16,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from joserfc.errors import JoseError
-from requests import RequestException
 
 from ssot_dash import newcomers
 
@@ -27,6 +25,9 @@ SECONDS = 10  # that the provider may take for an answer
 
 @lru_cache(maxsize=4)
 def _registered(issuer: str, client_id: str, secret: str) -> Any:
+    # A fifth of the time that this program takes to start, and most sites never need it.
+    from authlib.integrations.django_client import OAuth  # noqa: PLC0415
+
     return OAuth().register(
         "provider",
         client_id=client_id,
@@ -61,7 +62,7 @@ def begin(request: HttpRequest) -> HttpResponse:
         answer: HttpResponse = provider.authorize_redirect(
             request, request.build_absolute_uri(reverse("oidc-back"))
         )
-    except (RequestException, AuthlibBaseError, ValueError):
+    except (OSError, AuthlibBaseError, ValueError):  # requests' errors are OSErrors
         return _sorry(request, "The sign-in provider doesn’t answer. Try again, or sign in with a password.")
     return answer
 
@@ -75,7 +76,7 @@ def back(request: HttpRequest) -> HttpResponse:
     wanted = str(request.session.pop(_NEXT, ""))
     try:
         claims = provider.authorize_access_token(request).get("userinfo") or {}
-    except (RequestException, AuthlibBaseError, JoseError, ValueError):
+    except (OSError, AuthlibBaseError, JoseError, ValueError):
         return _sorry(request, "The sign-in provider’s answer is not valid, or too old. Try again.")
     subject = str(claims.get("sub", ""))[:255]
     if not subject:

@@ -8,8 +8,9 @@ import hashlib
 import zstandard
 
 from audits.engine.findings import ProblemKind
+from audits.engine.frames import Outcome
 from audits.engine.native_extraction import NativeExtractor
-from audits.engine.parse_child import Outcome, answer, begin, facts_of, native_extractor
+from audits.engine.parse_child import answer, begin, facts_of, native_extractor
 
 _codec = zstandard.ZstdDecompressor()
 

@@ -15,7 +15,7 @@ import msgspec
 
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.following import Follower, Parse, Seen, Step
-from audits.engine.parse_child import read_frame, write_frame
+from audits.engine.frames import read_frame, write_frame
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
 from audits.engine.rules import RULES

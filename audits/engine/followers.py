@@ -18,8 +18,8 @@ import msgspec
 
 from audits.engine.follow_child import Portion, Task, followed
 from audits.engine.following import Follower, Parse, Seen, Step
+from audits.engine.frames import write_frame
 from audits.engine.listing import FactsStore
-from audits.engine.parse_child import write_frame
 from audits.engine.rules import RULES
 
 # A part must be worth its own process, which begins with judging a whole tree: so many versions of files at least.

@@ -23,9 +23,9 @@ from audits.engine.findings import Finding, Progress
 from audits.engine.follow_child import Task
 from audits.engine.followers import Tour
 from audits.engine.following import UNPARSEABLE, Seen, Step, is_source, remembered, step_of
+from audits.engine.frames import Outcome
 from audits.engine.git import Changes, Commit, GitRepository
 from audits.engine.listing import FactsStore, ResultStore
-from audits.engine.parse_child import Outcome
 from audits.engine.parsing import ParsePool, Share
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry

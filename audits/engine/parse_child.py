@@ -1,24 +1,23 @@
 """The child process that parses: reads blob ids from standard input, answers with facts.
 
-Audited bytes are only ever parsed here, in a process that has no credentials, little memory and can be lost. Frames
-in both directions are a four-byte big-endian length and a MessagePack value: a list of blob ids in, a list of
-``Outcome`` out. An empty frame comes first: the child is ready.
+Audited bytes are only ever parsed here, in a process that has no credentials, little memory and can be lost. A frame
+with a list of blob ids comes in, one with a list of ``Outcome`` goes out. An empty one is the first: the child is ready.
 """
 
 import gc
 import os
 import resource
-import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
 from audits.engine.extraction import extract
 from audits.engine.facts import compressed, encode
 from audits.engine.findings import ProblemKind
+from audits.engine.frames import Outcome, read_frame, write_frame
 from audits.engine.git import GitError, GitRepository
 from audits.engine.native_extraction import RESERVATION, NativeExtractor
 from audits.engine.syntax import NewerSyntaxError, NotSourceError
@@ -30,30 +29,6 @@ ADDRESS_BYTES = MEMORY_BYTES + RESERVATION + 256 * 1024**2
 # Deep enough for any honest expression; beyond it Python says so instead of overflowing its stack.
 RECURSION_LIMIT = 6_000
 Item = TypeVar("Item")
-
-
-class Outcome(NamedTuple):
-    """What came of one blob: encoded facts, or the kind of problem and words."""
-
-    sha: str
-    facts: bytes = b""
-    problem: str = ""
-    words: str = ""
-
-
-def read_frame(stream: BinaryIO) -> bytes | None:
-    """The next frame's payload, None at the end of the stream (also in the middle of a frame)."""
-    header = stream.read(4)
-    if len(header) < 4:
-        return None
-    size = struct.unpack(">I", header)[0]
-    payload = stream.read(size)
-    return payload if len(payload) == size else None
-
-
-def write_frame(stream: BinaryIO, payload: bytes) -> None:
-    stream.write(struct.pack(">I", len(payload)) + payload)
-    stream.flush()
 
 
 def read(repository: GitRepository, sha: str, file_bytes: int) -> bytes | Outcome:

@@ -20,8 +20,7 @@ from typing import IO, Protocol, Self
 import msgspec
 
 from audits.engine.findings import ProblemKind
-from audits.engine.native_extraction import compiled
-from audits.engine.parse_child import Outcome, write_frame
+from audits.engine.frames import Outcome, write_frame
 
 BATCH = 24
 # How often a parsing process is started before it counts as one that can't be.
@@ -144,6 +143,9 @@ def _native_code() -> int | None:
 
 @cache
 def _code_file() -> IO[bytes] | None:
+    # What only whoever starts children needs, and what takes long to import.
+    from audits.engine.native_extraction import compiled  # noqa: PLC0415
+
     try:
         file = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as children may be started
         file.write(compiled())

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from audits.engine.frames import Outcome
 from audits.engine.git import GitRepository
-from audits.engine.parse_child import Outcome, read, serve
+from audits.engine.parse_child import read, serve
 from audits.engine.sketches import encode_sketches, sketches_of
 
 

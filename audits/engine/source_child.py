@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import zstandard
 
+from audits.engine.frames import Outcome
 from audits.engine.git import GitRepository
-from audits.engine.parse_child import Outcome, read, serve
+from audits.engine.parse_child import read, serve
 
 _codec = zstandard.ZstdCompressor(level=1)
 

@@ -14,8 +14,8 @@ import pytest
 from audits.engine import parsing
 from audits.engine.facts import decode
 from audits.engine.findings import ProblemKind, Report
+from audits.engine.frames import Outcome
 from audits.engine.git import GitRepository
-from audits.engine.parse_child import Outcome
 from audits.engine.parsing import ParsePool, ParserUnavailableError
 from audits.engine.policy import parse_policy
 from audits.engine.run import audit
