@@ -1,7 +1,7 @@
 """The child process that parses: reads blob ids from standard input, answers with facts.
 
 Audited bytes are only ever parsed here, in a process that has no credentials, little memory and can be lost. A frame
-with a list of blob ids comes in, one with a list of ``Outcome`` goes out. An empty one is the first: the child is ready.
+with a list of blob ids comes in, one of ``Outcome`` goes out. An empty one is the first: the child is ready.
 """
 
 import gc

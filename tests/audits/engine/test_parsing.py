@@ -11,7 +11,7 @@ from pathlib import Path
 import pygit2
 import pytest
 
-from audits.engine import parsing
+from audits.engine import native_extraction, parsing
 from audits.engine.facts import decode
 from audits.engine.findings import ProblemKind, Report
 from audits.engine.frames import Outcome
@@ -167,7 +167,7 @@ def test_where_nothing_can_be_compiled_for_them_children_see_to_themselves(
     def cannot() -> bytes:
         raise OSError("no room")
 
-    monkeypatch.setattr(parsing, "compiled", cannot)
+    monkeypatch.setattr(native_extraction, "compiled", cannot)
     parsing._code_file.cache_clear()
     found = problems(make(tmp_path, {"a.py": "x = 1\n"}))
     parsing._code_file.cache_clear()
