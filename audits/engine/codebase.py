@@ -62,7 +62,7 @@ class Codebase:
         """The paths of the files that a dotted module name can stand for, in order."""
         found = self._paths_by_name.get(dotted, [])
         if self.answers.trace is not None:
-            self.answers.trace.update((f"={dotted}", *found))
+            self.answers.trace.update((f".{dotted.rpartition('.')[2]}", *found))
         return found
 
     @cached_property

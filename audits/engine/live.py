@@ -283,13 +283,13 @@ class LiveAudit:
         self._answers.close()
 
     def _take_facts(self, change: TreeChange) -> set[str]:
-        """The files in which others can see a change, and the names of modules that have other files now."""
+        """The inputs that change by it: files in which others can see a change, and names of modules that come or go."""
         changed: set[str] = set()
         for path, facts in change.facts.items():
             if not look_alike(self._facts.get(path), facts):
                 changed.add(path)
             if (path in self._facts) != (facts is not None):
-                changed.add(f"={self._codebase.dotted(path)}")
+                changed.add(f".{self._codebase.dotted(path).rpartition('.')[2]}")
             if facts is None:
                 self._facts.pop(path, None)
             else:
