@@ -283,7 +283,7 @@ class LiveAudit:
         self._answers.close()
 
     def _take_facts(self, change: TreeChange) -> set[str]:
-        """The inputs that change by it: files in which others can see a change, and names of modules that come or go."""
+        """The inputs that it changes: files in which others see a change, and names of modules that come or go."""
         changed: set[str] = set()
         for path, facts in change.facts.items():
             if not look_alike(self._facts.get(path), facts):
