@@ -19,14 +19,16 @@ from django.core.management.base import BaseCommand, CommandError
 
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.findings import Report
-from audits.engine.git import GitError, GitRepository
+from audits.engine.git import Commit, GitError, GitRepository
 from audits.engine.history import history
 from audits.engine.policy import parse_policy
 from audits.engine.run import audit
 
-# Of the versions of files for the floor of a history, and of its commits as pushes.
+# Of the versions of files for the floor of a history, and of its commits as followed.
 _SAMPLED = 3_000
-_PUSHES = 400
+_FOLLOWED = 400
+# Commits before the last one that are audited as if each was pushed.
+_PUSHED = 20
 
 
 class Measure(NamedTuple):
@@ -43,8 +45,8 @@ class Measure(NamedTuple):
 
 class Command(BaseCommand):
     help = (
-        "Measure. `bench audit PATH`: a cold audit, a policy edit and nothing changed, beside plain ast.parse of the "
-        "same files. `bench history PATH`: every commit, and what a push costs."
+        "Measure. `bench audit PATH`: a cold audit, a policy edit, nothing changed and pushed commits, beside plain "
+        "ast.parse of the same files. `bench history PATH`: every commit."
     )
     requires_system_checks: list[str] = []
 
@@ -54,7 +56,7 @@ class Command(BaseCommand):
         audit_parser.add_argument("path", type=Path)
         audit_parser.add_argument("--rev", default="")
         audit_parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-        history_parser = kinds.add_parser("history", help="every commit up to one, and what a push costs")
+        history_parser = kinds.add_parser("history", help="every commit up to one")
         history_parser.add_argument("path", type=Path)
         history_parser.add_argument("--rev", default="")
         history_parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -71,17 +73,16 @@ class Command(BaseCommand):
         except GitError as error:
             raise CommandError(str(error)) from error
         (floor,) = _in_fresh_process(_sampled_parse, path, commit.sha, workers)
-        cold, cached, pushes = _in_fresh_process(_histories, path, commit.sha, workers)
+        cold, cached, alone, followed = _in_fresh_process(_histories, path, commit.sha, workers)
         self.stdout.write(
-            f"commit {commit.sha}, {workers} parsing processes\n{'':<28}{'seconds':>9}{'x parse':>9}  MB\n"
+            f"commit {commit.sha}, {workers} processes\n{'':<28}{'seconds':>9}{'x parse':>9}  MB\n"
         )
         self._line("plain ast.parse, one core*", floor, floor)
         self._line("whole history, cold", cold, floor)
         self._line("whole history, facts known", cached, floor)
-        phases = pushes.phases
+        self._line("the same, one process", alone, floor)
         self.stdout.write(
-            f"a commit after its parent, {pushes.findings:,} of them: p50 {1000 * phases['p50']:.1f} ms, "
-            f"p99 {1000 * phases['p99']:.0f} ms, at most {phases['max']:.1f} s\n"
+            f"a commit after its parent, {_spread(followed)}\n"
             f"* of {floor.findings:,} of the {cold.findings:,} versions of files, scaled by bytes\n"
         )
 
@@ -96,11 +97,12 @@ class Command(BaseCommand):
         self.stdout.write(f"{'':<28}{'seconds':>9}{'x parse':>9}  MB\n")
         self._line("plain ast.parse, one core", floor[0], floor[0])
         measures = _in_fresh_process(_audits, path, commit.sha, options["workers"])
-        for name, measure in zip(_AUDITS, measures, strict=True):
+        for name, measure in zip(_AUDITS, measures, strict=False):
             self._line(name, measure, floor[0])
             for phase, seconds in measure.phases.items():
                 self.stdout.write(f"  {phase:<26}{seconds:>9.2f}{seconds / floor[0].seconds:>9.3f}\n")
         cold = measures[0]
+        self.stdout.write(f"a pushed commit, {_spread(measures[-1])}\n")
         together = cold.own_memory + options["workers"] * cold.child_memory
         self.stdout.write(
             f"{cold.findings:,} findings; {cold.facts_bytes:,} bytes of facts a blob. MB: peak of the process, plus "
@@ -113,6 +115,21 @@ class Command(BaseCommand):
             memory += f" + {measure.child_memory // 1024:,} a child"
         ratio = measure.seconds / floor.seconds
         self.stdout.write(f"{name:<28}{measure.seconds:>9.2f}{ratio:>9.3f}  {memory}\n")
+
+
+def _spread(several: Measure) -> str:
+    phases = several.phases
+    return (
+        f"{several.findings:,} of them: p50 {1000 * phases['p50']:.1f} ms, p99 {1000 * phases['p99']:.0f} ms, "
+        f"at most {phases['max']:.1f} s"
+    )
+
+
+def _several(seconds: list[float]) -> Measure:
+    """Many short works as one measure: the middle, the 99th percentile and the longest are its phases."""
+    ordered = sorted(seconds) or [0.0]
+    phases = {"p50": ordered[len(ordered) // 2], "p99": ordered[len(ordered) * 99 // 100], "max": ordered[-1]}
+    return Measure(sum(seconds), 0, 0, phases, len(seconds))
 
 
 def _measure(work: Callable[[], Report | None] | Callable[[], None]) -> Measure:
@@ -171,27 +188,25 @@ def _sampled_parse(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
 
 
 def _histories(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
-    """The whole history without and with facts; then the time of each commit that follows its own parent."""
+    """The whole history without facts, with facts, and with facts in one process; then the time of some commits that
+    follow their own parents there."""
     repository = GitRepository(path)
     commit = repository.resolve(sha)
     store = MemoryFactsStore()
     seconds: list[float] = []
 
-    def run() -> None:
+    def run(processes: int) -> None:
         seconds.clear()
         last, before = time.perf_counter(), ""
-        for change in history(repository, commit, parse_policy(""), store, workers=workers):
+        for change in history(repository, commit, parse_policy(""), store, workers=processes):
             now = time.perf_counter()
             if before and change.commit.parents[:1] == (before,):
                 seconds.append(now - last)
             last, before = now, change.commit.sha
 
-    cold = _measure(run)
-    cached = _measure(run)
-    chosen = sorted(random.Random(sha).sample(seconds, min(len(seconds), _PUSHES)))  # noqa: S311 (a sample)
-    phases = {"p50": chosen[len(chosen) // 2], "p99": chosen[len(chosen) * 99 // 100], "max": chosen[-1]}
-    versions = len(_versions(repository, sha))
-    return cold._replace(findings=versions), cached, Measure(0, 0, 0, phases, len(chosen))
+    cold, cached, alone = (_measure(partial(run, processes)) for processes in (workers, workers, 1))
+    chosen = random.Random(sha).sample(seconds, min(len(seconds), _FOLLOWED))  # noqa: S311 (a sample)
+    return cold._replace(findings=len(_versions(repository, sha))), cached, alone, _several(chosen)
 
 
 # Touches all findings and parses nothing.
@@ -214,7 +229,26 @@ def _audits(path: Path, sha: str, workers: int) -> tuple[Measure, ...]:
     edited = _measure(partial(run, _EDIT))
     table = _measure(partial(run, _TABLE))
     again = _measure(partial(run, _TABLE))
-    return cold._replace(facts_bytes=sum(sizes) // max(len(sizes), 1)), edited, table, again
+    pushed = _several(_pushed(repository, sha, store, workers))
+    return cold._replace(facts_bytes=sum(sizes) // max(len(sizes), 1)), edited, table, again, pushed
+
+
+def _pushed(repository: GitRepository, sha: str, store: MemoryFactsStore, workers: int) -> list[float]:
+    """The seconds that audits of the last commits that change Python take, each after the one of its first parent."""
+    commit = repository.resolve(sha)
+    line: list[tuple[Commit, bool]] = []
+    while commit.parents and sum(is_python for _, is_python in line) < _PUSHED:
+        changed = repository.changes(commit.parents[0], commit.sha)
+        line.append((commit, any(path.endswith(".py") for path in changed)))
+        commit = repository.resolve(commit.parents[0])
+    results = MemoryFactsStore()
+    seconds = []
+    for pushed, is_python in [(commit, False), *reversed(line)]:
+        work = partial(audit, repository, pushed, parse_policy(""), store, workers=workers, results=results)
+        measure = _measure(work)
+        if is_python:
+            seconds.append(measure.seconds)
+    return seconds
 
 
 def _in_fresh_process(
