@@ -1,11 +1,13 @@
 """History follows commits and says at each what a full audit of its tree says; lives begin and end where they do."""
 
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,9 @@ from audits.engine import history as engine_history
 from audits.engine.cache import MemoryFactsStore
 from audits.engine.facts import Class, Facts, Import
 from audits.engine.findings import Progress
+from audits.engine.follow_child import Portion, Task
+from audits.engine.following import Seen, Step
+from audits.engine.frames import write_frame
 from audits.engine.git import GitRepository
 from audits.engine.history import Change, history
 from audits.engine.policy import parse_policy
@@ -376,6 +381,38 @@ def test_a_part_whose_process_is_lost_is_followed_here(
     monkeypatch.setattr(followers, "PART", 1)
     monkeypatch.setattr(followers, "CHILD", child)
     assert in_parts(story, head) == alone
+
+
+def test_a_process_ends_when_nobody_waits_for_it_any_more(tmp_path: Path) -> None:
+    task = Task(parse_policy(""), ("unparseable",), None, ())
+    nothing = Step(frozenset(), frozenset(), {}, {})
+    given = tmp_path / "given"
+    with given.open("wb") as file:
+        for value in (task, Portion({}, (nothing,) * 100)):
+            write_frame(file, msgspec.msgpack.encode(value))
+    stranger = "1"
+    with given.open("rb") as file:
+        answered = subprocess.run(
+            [sys.executable, *followers.CHILD, stranger], stdin=file, capture_output=True, check=True
+        ).stdout
+    assert len(answered) == 4 + len(msgspec.msgpack.encode(Seen(frozenset(), {}, (), (), ())))
+
+
+def test_progress_counts_what_others_have_followed(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = branches(story)
+    monkeypatch.setattr(followers, "PART", 1)
+    told: list[tuple[int, int]] = []
+
+    def show(progress: Progress) -> None:
+        if progress.phase == "Following commits":
+            told.append((progress.done, progress.total))
+
+    repository = GitRepository(story.path)
+    found = list(
+        history(repository, repository.resolve(head), parse_policy(""), KNOWN, workers=2, progress=show)
+    )
+    assert told == sorted(told), "it never goes back"
+    assert told[0] == (0, len(found)) and told[-1] == (len(found) - 1, len(found))
 
 
 def test_a_history_that_is_stopped_leaves_no_process_behind(
