@@ -188,7 +188,7 @@ class IssueForm(forms.Form):
     priority = forms.TypedChoiceField(
         choices=[(0, "P0"), (1, "P1"), (2, "P2"), (3, "P3")],
         coerce=int,
-        help_text="Proposed from the worst open place.",
+        help_text="Proposed: what the tracker says, or that of the worst open place.",
     )
     owner = forms.ModelChoiceField(
         queryset=User.objects.filter(is_active=True).order_by("username"),

@@ -40,6 +40,7 @@ def repository_rows(user: Any) -> list[RepositoryRow]:
     repositories = list(
         Repository.objects.visible_to(user)
         .select_related("current_audit")
+        .defer("canonical")
         .annotate(latest_id=Subquery(latest))
     )
     audits = Audit.objects.select_related("same_as").filter(

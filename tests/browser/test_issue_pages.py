@@ -43,7 +43,7 @@ def test_runs_and_a_tracker_change_the_verdicts_and_a_contradiction_leads_to_its
     start_worker()
     page.goto(f"/violations/{repository.violations.filter(subject=SUBJECT)[0].pk}/")
     page.get_by_role("link", name="Make an issue").click()
-    expect(page.get_by_text("Already resolved")).to_be_visible()
+    expect(page.get_by_text("Nothing of it is open any more")).to_be_visible()
     page.get_by_role("button", name="Make the issue").click()
     expect(page.get_by_text("Nobody has claimed a step yet")).to_be_visible()
     expect(page.get_by_role("heading", name="Claim beside evidence")).to_be_visible()

@@ -143,7 +143,7 @@ def test_an_issue_is_made_from_a_subject_in_one_click(boss: Client, repository: 
 
 def test_a_resolved_subject_is_said_to_be_so_first(boss: Client, repository: Repository) -> None:
     url = f"/repositories/{repository.slug}/issues/new/?rule=missing-member&subject={SUBJECT}"
-    assert "Already resolved" in page(boss, url)
+    assert "Nothing of it is open any more" in page(boss, url)
 
 
 @pytest.mark.parametrize(
