@@ -30,7 +30,8 @@ class Answers:
         self._kinds: dict[str, Callable[..., Any]] = {}
         self._needs: dict[Key, set[Key]] = {}
         self._needed_by: dict[Key, set[Key]] = {}
-        self._passing: dict[Key, set[Key]] = {}
+        # None where nothing was noted.
+        self._passing: dict[Key, tuple[Key, ...] | None] = {}
         # Answers that may be others now, as they were before.
         self._doubtful: dict[Key, Any] = {}
 
@@ -61,8 +62,8 @@ class Answers:
         found = self._known.get(key)
         if found is not None and self.trace is not None:
             passing = self._passing.get(key)
-            if passing is not None and passing is not _UNNOTED:
-                self.trace |= passing
+            if passing is not None:
+                self.trace.update(passing)
             elif self._notes_inputs:
                 return None  # given while nothing was noted
             else:
@@ -82,7 +83,7 @@ class Answers:
         inner = self.trace
         if outer is not None and inner is not None:
             if self._notes_inputs:
-                self._passing[key] = inner
+                self._passing[key] = tuple(inner)
                 outer |= inner
             else:
                 self.note(key, inner)
@@ -92,7 +93,7 @@ class Answers:
     def keep_passing(self, outer: set[Key] | None, key: Key, answer: Any) -> None:
         """Ends an answer that is forgotten soon."""
         self._known[key] = answer
-        self._passing[key] = self.trace if self.trace is not None else _UNNOTED
+        self._passing[key] = tuple(self.trace) if self.trace is not None else None
         self.drop(outer)
 
     def drop(self, outer: set[Key] | None) -> None:
@@ -172,5 +173,3 @@ class Answers:
 
 
 _NONE: frozenset[Key] = frozenset()
-# What an answer depends on that was given while nothing was noted.
-_UNNOTED: set[Key] = set()

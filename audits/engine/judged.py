@@ -154,17 +154,18 @@ class Judgement:
         self._listing = listing
         self._codebase = codebase
         self._outlook = _outlook(codebase)
-        self._known: Sequence[str] = ()
+        # Inputs by number, and the numbers of those that what is found in a file depends on.
+        self._numbers: dict[str, int] = {}
         self._needs: dict[str, bytes] = {}
         # By rule and path.
         self._findings: dict[tuple[str, str], list[Finding]] = {}
         if before is not None:
-            self._known = before.inputs
+            self._numbers = {name: number for number, name in enumerate(before.inputs)}
             self._needs = _Comparison(before, listing, codebase, self._outlook, facts_of).unreached()
             for finding in in_zones(before.findings, codebase.policy):
                 if finding.path in self._needs:
                     self._findings.setdefault((finding.rule, finding.path), []).append(finding)
-        self._noted: dict[str, set[str]] = {path: set() for path in codebase.facts if path not in self._needs}
+        self._judged = codebase.facts.keys() - self._needs.keys()
         self._asked: set[str] = set()
 
     def check(self, rule: Rule) -> Iterator[Finding]:
@@ -172,21 +173,25 @@ class Judgement:
         answers = self._codebase.answers
         check_file = rule.checker(self._codebase)
         for path in self._codebase.facts:
-            if path in self._noted:
-                with answers.inputs_noted(self._noted[path]):
+            if path in self._judged:
+                inputs: set[str] = set()
+                with answers.inputs_noted(inputs):
                     self._findings[rule.name, path] = list(check_file(path))
+                self._note(path, inputs)
             yield from self._findings.get((rule.name, path), ())
         self._asked.add(rule.name)
+
+    def _note(self, path: str, inputs: set[str]) -> None:
+        """Adds to what a file depends on."""
+        numbers = {self._numbers.setdefault(name, len(self._numbers)) for name in inputs}
+        numbers.update(_numbers(self._needs.get(path, b"")))
+        self._needs[path] = array("I", sorted(numbers)).tobytes()
 
     def judged(self) -> Judged | None:
         """What is known now; None when not all of the rules were asked."""
         if self._asked != {*RULES}:
             return None
-        numbers = {name: number for number, name in enumerate(self._known)}
-        needs = dict(self._needs)
-        for path, inputs in self._noted.items():
-            needs[path] = array("I", [numbers.setdefault(name, len(numbers)) for name in inputs]).tobytes()
-        names, needs = _compact(tuple(numbers), needs)
+        names, needs = _compact(tuple(self._numbers), self._needs)
         listing = self._listing
         return Judged(
             sources=listing.sources,
@@ -211,17 +216,21 @@ def in_zones(findings: Sequence[Finding], policy: Policy) -> list[Finding]:
     ]
 
 
+def _numbers(data: bytes) -> Sequence[int]:
+    return memoryview(data).cast("I")
+
+
 def _compact(names: tuple[str, ...], needs: dict[str, bytes]) -> tuple[tuple[str, ...], dict[str, bytes]]:
     """The same without names that nobody needs any more, when these are half of all."""
     used: set[int] = set()
     for data in needs.values():
-        used.update(memoryview(data).cast("I"))
+        used.update(_numbers(data))
     if 2 * len(used) > len(names):
         return names, needs
     kept = sorted(used)
     numbers = {old: new for new, old in enumerate(kept)}
     return tuple(names[number] for number in kept), {
-        path: array("I", [numbers[number] for number in memoryview(data).cast("I")]).tobytes()
+        path: array("I", [numbers[number] for number in _numbers(data)]).tobytes()
         for path, data in needs.items()
     }
 
@@ -299,7 +308,7 @@ class _Comparison:
         return {
             path: data
             for path, data in self._before.needs.items()
-            if path in facts and path not in dirty and numbers.isdisjoint(memoryview(data).cast("I"))
+            if path in facts and path not in dirty and numbers.isdisjoint(_numbers(data))
         }
 
     def _changed_files(self) -> set[str]:
