@@ -9,8 +9,10 @@ name, or have a class that is called so) and ``.name`` (which modules are called
 """
 
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 
 import msgspec
 import xxhash
@@ -154,18 +156,19 @@ class Judgement:
         self._listing = listing
         self._codebase = codebase
         self._outlook = _outlook(codebase)
-        # Inputs by number, and the numbers of those that what is found in a file depends on.
-        self._numbers: dict[str, int] = {}
+        # The numbers of inputs, and of those that matter to the files that aren't judged again.
+        known = before.inputs if before is not None else ()
+        self._numbers = defaultdict(count(len(known)).__next__, zip(known, count(), strict=False))
         self._needs: dict[str, bytes] = {}
         # By rule and path.
         self._findings: dict[tuple[str, str], list[Finding]] = {}
         if before is not None:
-            self._numbers = {name: number for number, name in enumerate(before.inputs)}
             self._needs = _Comparison(before, listing, codebase, self._outlook, facts_of).unreached()
             for finding in in_zones(before.findings, codebase.policy):
                 if finding.path in self._needs:
                     self._findings.setdefault((finding.rule, finding.path), []).append(finding)
-        self._judged = codebase.facts.keys() - self._needs.keys()
+        # Of the files that are judged now, what that depends on.
+        self._inputs: dict[str, set[str]] = {p: set() for p in codebase.facts if p not in self._needs}
         self._asked: set[str] = set()
 
     def check(self, rule: Rule) -> Iterator[Finding]:
@@ -173,25 +176,20 @@ class Judgement:
         answers = self._codebase.answers
         check_file = rule.checker(self._codebase)
         for path in self._codebase.facts:
-            if path in self._judged:
-                inputs: set[str] = set()
-                with answers.inputs_noted(inputs):
+            if path in self._inputs:
+                with answers.inputs_noted(self._inputs[path]):
                     self._findings[rule.name, path] = list(check_file(path))
-                self._note(path, inputs)
             yield from self._findings.get((rule.name, path), ())
         self._asked.add(rule.name)
-
-    def _note(self, path: str, inputs: set[str]) -> None:
-        """Adds to what a file depends on."""
-        numbers = {self._numbers.setdefault(name, len(self._numbers)) for name in inputs}
-        numbers.update(_numbers(self._needs.get(path, b"")))
-        self._needs[path] = array("I", sorted(numbers)).tobytes()
 
     def judged(self) -> Judged | None:
         """What is known now; None when not all of the rules were asked."""
         if self._asked != {*RULES}:
             return None
-        names, needs = _compact(tuple(self._numbers), self._needs)
+        needs = dict(self._needs)
+        for path, inputs in self._inputs.items():
+            needs[path] = array("I", map(self._numbers.__getitem__, inputs)).tobytes()
+        names, needs = _compact(tuple(self._numbers), needs)
         listing = self._listing
         return Judged(
             sources=listing.sources,
