@@ -282,7 +282,7 @@ def hot_spots(request: HtmxHttpRequest, slug: str) -> HttpResponse:
         "trail": trail(folder),
         "spots": _spots(inside, prefix),
         "oldest": _oldest(repository, inside.counting()),
-        "returning": _returning(inside),
+        "returning": _returning(repository, prefix),
         "has_history": History.objects.filter(repository=repository).exists(),
         "violations_url": reverse("audits:violation-list", args=[repository.slug]),
     }
@@ -345,9 +345,12 @@ def _oldest(repository: Repository, violations: QuerySet[Violation]) -> list[Vio
     return listed
 
 
-def _returning(violations: QuerySet[Violation]) -> list[Any]:
+def _returning(repository: Repository, prefix: str) -> list[Any]:
     """Subjects with violations that were introduced again after they had gone. Two queries, one when there are none."""
-    introduced = Event.objects.filter(violation__in=violations, kind=Event.Kind.INTRODUCED).order_by()
+    # By the repository of the commits, which are fewer than its violations.
+    introduced = Event.objects.filter(commit__repository=repository, kind=Event.Kind.INTRODUCED).order_by()
+    if prefix:
+        introduced = introduced.filter(violation__path__startswith=prefix)
     # Whether it had gone between is asked of these few alone: of all violations it would read all events twice.
     twice = introduced.values("violation").annotate(times=Count("pk")).filter(times__gt=1)
     if not (keys := list(twice.values_list("violation", flat=True))):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
 from itertools import accumulate, groupby, pairwise
+from typing import NamedTuple
 
 from ids.charts import STEPS, rounded_up
 
@@ -13,9 +14,9 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 28
 _COLUMNS = 420  # as many different places from left to right as an eye tells apart
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One commit of a trend: what is open of each line there, and what to say and where to go for it."""
+class Moment(NamedTuple):
+    """One commit of a trend: what is open of each line there, and what to say and where to go for it. There are tens of
+    thousands of them."""
 
     time: datetime
     values: tuple[int, ...]
