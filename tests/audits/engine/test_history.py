@@ -390,7 +390,7 @@ def test_a_process_ends_when_nobody_waits_for_it_any_more(tmp_path: Path) -> Non
     with given.open("wb") as file:
         for value in (task, Portion({}, (nothing,) * 100)):
             write_frame(file, msgspec.msgpack.encode(value))
-    stranger = "1"
+    stranger = "0"
     with given.open("rb") as file:
         answered = subprocess.run(
             [sys.executable, *followers.CHILD, stranger], stdin=file, capture_output=True, check=True
@@ -480,6 +480,9 @@ MODULES = (
     "pkg/sub/c.py",
     "use.py",
     "tests/test_x.py",
+    "__init__.py",
+    "pkg/__init__.pyi",
+    "pkg/sub/__init__.pyi",
 )
 TEXTS = (
     KIND,
