@@ -115,6 +115,8 @@ class _LiveModules(Modules):
         folder = path[: path.rfind("/") + 1]
         if _name(path) in _ROOT_FILES:
             (self._root_files.add if step > 0 else self._root_files.discard)(path)
+        if path in {"__init__.py", "__init__.pyi"}:
+            reach.everything = True  # the whole tree becomes a package, or ceases to be one
         if path.endswith(("/__init__.py", "/__init__.pyi")):
             reach.keys.add(f"?{folder[:-1]}")
             if self._turns(self._package_files, folder, step):
