@@ -155,6 +155,7 @@ class Tour:
         self._processes = processes
         self._here: Sequence[Step] = steps
         self._others: list[Elsewhere] = []
+        self._asked = 0
 
     def __enter__(self) -> Self:
         here, *others = parts_of(self._steps, self._processes) or [range(0)]
@@ -163,6 +164,9 @@ class Tour:
                 self._others.append(self._elsewhere(part))
         except (OSError, UnicodeEncodeError):
             self._end()  # all of it is followed here
+        except BaseException:
+            self._end()
+            raise
         else:
             self._here = self._steps[here.start : here.stop]
         self._steps = ()
@@ -174,12 +178,19 @@ class Tour:
         self._end()
 
     @property
-    def ahead(self) -> int:
-        """How many steps are followed that were not asked for yet."""
-        return sum(other.ahead for other in self._others)
+    def done(self) -> int:
+        """How many steps are followed, here and elsewhere."""
+        return self._asked + sum(other.ahead for other in self._others)
 
-    def seen(self, wait: Callable[[], None]) -> Iterator[Seen]:
-        """What the steps bring to light, in their order; ``wait`` is called while others are at work, and may raise."""
+    def seen(self, report: Callable[[], None]) -> Iterator[Seen]:
+        """What the steps bring to light, in their order. ``report`` is called before each of them and while others are
+        at work, and may raise."""
+        for seen in self._seen(report):
+            report()
+            yield seen
+            self._asked += 1
+
+    def _seen(self, wait: Callable[[], None]) -> Iterator[Seen]:
         task = self._task
         rules = [RULES[name] for name in task.rules]
         follower = Follower(task.policy, rules, task.registry, self._store, task.unreadable, self._parse)

@@ -275,25 +275,16 @@ class _Walk:
         task = Task(
             self._policy, tuple(r.name for r in self._rules), self._registry, tuple(sorted(self._unreadable))
         )
-        followed = 0
 
         def report() -> None:
-            done = max(followed - len(boundary), 0) + tour.ahead
-            progress(Progress("Following commits", done, len(commits)))
-
-        def reported(seen: Iterator[Seen]) -> Iterator[Seen]:
-            nonlocal followed
-            for each in seen:
-                report()
-                yield each
-                followed += 1
+            progress(Progress("Following commits", max(tour.done - len(boundary), 0), len(commits)))
 
         def tree_before(number: int) -> Step:
             changes = self._repository.changes("", stations[number])
             return step_of(self._repository, self._policy, changes)
 
         with Tour(task, steps, tree_before, self._store, self._parse_again, workers) as tour:
-            yield from self._lives(commits, boundary, reported(tour.seen(report)))
+            yield from self._lives(commits, boundary, tour.seen(report))
 
     def _all_steps(
         self, moves: Sequence[tuple[str, str]], progress: Callable[[Progress], None], commits: int

@@ -16,7 +16,6 @@ from itertools import count
 
 import msgspec
 import xxhash
-import zstandard
 
 from audits.engine.builds import BUILD_FILES, Builds
 from audits.engine.codebase import Codebase
@@ -27,7 +26,7 @@ from audits.engine.listing import Listing, ResultStore
 from audits.engine.live import look_alike
 from audits.engine.modules import IMPORTABLE, folders_of
 from audits.engine.policy import Policy
-from audits.engine.results import elsewhere, followed, key_of
+from audits.engine.results import decoded_by, elsewhere, encoded, followed, key_of
 from audits.engine.rules import Rule
 from audits.engine.targets import ClassTarget, ModuleTarget
 
@@ -80,20 +79,9 @@ class Judged(msgspec.Struct, frozen=True):
 _decoder = msgspec.msgpack.Decoder(Judged)
 
 
-def encoded(judged: Judged) -> bytes | None:
-    """A value as bytes; None where a path has no encoding."""
-    try:
-        return zstandard.ZstdCompressor(level=1).compress(msgspec.msgpack.encode(judged))
-    except UnicodeEncodeError:
-        return None
-
-
 def decoded(data: bytes) -> Judged | None:
-    """The value of ``encoded``'s bytes; None when they are damaged."""
-    try:
-        return _decoder.decode(zstandard.ZstdDecompressor().decompress(data))
-    except (msgspec.DecodeError, zstandard.ZstdError):
-        return None
+    """The value of kept bytes; None when they are damaged."""
+    return decoded_by(_decoder, data)
 
 
 class JudgedMemory:
@@ -124,7 +112,7 @@ class JudgedMemory:
         return None
 
     def keep(self, tree: str, judged: Judged) -> None:
-        data = encoded(judged)
+        data = encoded(judged, level=1)
         if data is not None:
             line = self._line or self._key("judged since", tree)
             self._results.put_result(line, data)

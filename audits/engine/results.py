@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import xxhash
@@ -37,20 +38,26 @@ class Result(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.msgpack.Decoder(Result)
+T = TypeVar("T")
 
 
-def encoded(result: Result) -> bytes | None:
-    """A result as bytes; None for one with texts that have no encoding."""
+def encoded(value: msgspec.Struct, level: int = 3) -> bytes | None:
+    """A value that is kept, as bytes, compressed by zstd at a level; None for one with texts that have no encoding."""
     try:
-        return zstandard.ZstdCompressor(level=3).compress(msgspec.msgpack.encode(result))
+        return zstandard.ZstdCompressor(level=level).compress(msgspec.msgpack.encode(value))
     except UnicodeEncodeError:
         return None
 
 
 def decoded(data: bytes) -> Result | None:
     """The result of ``encoded``'s bytes; None when they are damaged."""
+    return decoded_by(_decoder, data)
+
+
+def decoded_by(decoder: "msgspec.msgpack.Decoder[T]", data: bytes) -> T | None:
+    """The same of another kind of value, by its decoder."""
     try:
-        return _decoder.decode(zstandard.ZstdDecompressor().decompress(data))
+        return decoder.decode(zstandard.ZstdDecompressor().decompress(data))
     except (msgspec.DecodeError, zstandard.ZstdError):
         return None
 

@@ -511,6 +511,15 @@ OTHERS = st.dictionaries(
 )
 
 
+def drawn(data: st.DataObject, story: Story, trees: Sequence[Mapping[str, str]]) -> list[str]:
+    """A commit of each tree, with one or two of the commits before it as parents."""
+    commits: list[str] = []
+    for tree in trees:
+        parents = st.lists(st.sampled_from(commits), unique=True, min_size=1, max_size=2)
+        commits.append(story.commit(tree, data.draw(parents) if commits else []))
+    return commits
+
+
 @pytest.mark.long
 @settings(
     max_examples=60,
@@ -524,14 +533,7 @@ def test_each_commit_says_what_a_full_audit_of_it_says(
     trees: list[tuple[dict[str, str], dict[str, str]]],
 ) -> None:
     story = Story(tmp_path_factory.mktemp("story") / "repository")
-    commits: list[str] = []
-    for tree, others in trees:
-        earlier = (
-            st.lists(st.sampled_from(commits), unique=True, min_size=1, max_size=2)
-            if commits
-            else st.just([])
-        )
-        commits.append(story.commit({**tree, **others}, data.draw(earlier)))
+    commits = drawn(data, story, [{**tree, **others} for tree, others in trees])
     head = story.commit(
         trees[0][0], [commits[-1], *(c for c in commits[:-1] if data.draw(st.booleans()))][:3]
     )
@@ -562,10 +564,7 @@ def test_it_does_not_matter_in_which_order_lines_are_followed(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, trees: list[dict[str, str]]
 ) -> None:
     story = Story(tmp_path_factory.mktemp("story") / "repository")
-    commits: list[str] = []
-    for tree in trees:
-        parents = st.lists(st.sampled_from(commits), unique=True, min_size=1, max_size=2)
-        commits.append(story.commit(tree, data.draw(parents) if commits else []))
+    commits = drawn(data, story, trees)
     head = story.commit(trees[0], commits[::-1])
     with pytest.MonkeyPatch.context() as patch:
         # An identity that a rename took along may be given to another one on a line that is followed later.
@@ -586,14 +585,7 @@ def test_what_audits_remember_says_the_same_as_judging_again(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, trees: list[dict[str, str]]
 ) -> None:
     story = Story(tmp_path_factory.mktemp("story") / "repository")
-    commits: list[str] = []
-    for tree in trees:
-        earlier = (
-            st.lists(st.sampled_from(commits), unique=True, min_size=1, max_size=2)
-            if commits
-            else st.just([])
-        )
-        commits.append(story.commit(tree, data.draw(earlier)))
+    commits = drawn(data, story, trees)
     repository, results = GitRepository(story.path), MemoryFactsStore()
     for sha in commits:
         audit(repository, repository.resolve(sha), parse_policy(POLICY), KNOWN, workers=1, results=results)
