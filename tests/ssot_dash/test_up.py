@@ -29,6 +29,14 @@ def _hears_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def _parent(pid: int) -> int | None:
+    """Its parent's process id; None: it has ended meanwhile."""
+    with contextlib.suppress(OSError):
+        after_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+        return int(after_the_name.split()[1])
+    return None
+
+
 class Site:
     """One ``up`` on a data directory of the test, and what it says."""
 
@@ -90,9 +98,17 @@ class Site:
             found |= dict.fromkeys(processes.working_in(self.data / directory, program), program)
         return found
 
-    def master(self, word: str) -> int:
-        """The oldest process of this site whose command line has ``word``."""
-        return min(pid for pid, command in self.members().items() if word in command)
+    def child(self, pattern: str) -> int:
+        """The one process started by ``up`` itself whose command line matches ``pattern``.
+
+        The others are told from it by their parent: process ids begin again at a limit, so the lowest may be any.
+        """
+        (found,) = (
+            pid
+            for pid, command in self.members().items()
+            if re.search(pattern, command) and _parent(pid) == self.process.pid
+        )
+        return found
 
 
 @pytest.fixture
@@ -153,8 +169,12 @@ def test_life_of_a_site(start: Callable[..., Site]) -> None:
         in second.stderr
     )
 
-    for word, name in (("gunicorn", "web"), (" worker ", "worker"), ("postgres", "PostgreSQL")):
-        os.kill(site.master(word), signal.SIGKILL)
+    for pattern, name in (
+        ("gunicorn", "web"),
+        (" worker (?!.*attendant@)", "worker"),
+        ("postgres", "PostgreSQL"),
+    ):
+        os.kill(site.child(pattern), signal.SIGKILL)
         site.wait_for(f"{name} ended unexpectedly (SIGKILL); starting it again")
         site.wait_for(f"{name} is running again")
     assert processes.wait_until(lambda: site.get(welcome[1]) == 200, START_SECONDS, 0.2)
