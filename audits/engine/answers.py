@@ -19,8 +19,9 @@ class Answers:
 
     *Lasting* answers are of a registered kind, so they can be asked for again. *Passing* ones only save work until
     ``forget``; what they depend on counts as if it was asked directly. Keys of other kinds are *ends*: whoever asks,
-    such as the findings of a file. While ``trace`` is None nothing is noted: nobody will change the tree. Where
-    ``inputs_noted`` is used, all answers count as passing: it is inputs alone that are noted.
+    such as the findings of a file; some of them are *final* answers, which last until ``lose``. While ``trace`` is
+    None nothing is noted: nobody will change the tree. Where ``inputs_noted`` is used, all answers count as passing:
+    it is inputs alone that are noted.
     """
 
     def __init__(self) -> None:
@@ -61,6 +62,9 @@ class Answers:
         """A remembered answer, which counts as used; None when there is none."""
         found = self._known.get(key)
         if found is not None and self.trace is not None:
+            if key[0] in self._kinds and not self._notes_inputs:
+                self.trace.add(key)
+                return found
             passing = self._passing.get(key)
             if passing is not None:
                 self.trace.update(passing)
@@ -70,8 +74,12 @@ class Answers:
                 self.trace.add(key)
         return found
 
+    def recall_final(self, key: Key) -> Any:
+        """A remembered answer that is an end; None when there is none."""
+        return self.recall(key) if self._notes_inputs else self._known.get(key)
+
     def begin(self) -> set[Key] | None:
-        """Begins an answer; ``keep``, ``keep_passing`` or ``drop`` take what this returns."""
+        """Begins an answer; ``keep``, ``keep_final``, ``keep_passing`` or ``drop`` take what this returns."""
         outer = self.trace
         if outer is not None:
             self.trace = set()
@@ -90,6 +98,16 @@ class Answers:
                 outer.add(key)
             self.trace = outer
 
+    def keep_final(self, outer: set[Key] | None, key: Key, answer: Any) -> None:
+        """Ends an answer that is an end: whoever asks for it doesn't depend on it, and is told when it has to go."""
+        if self._notes_inputs:
+            self.keep(outer, key, answer)
+            return
+        self._known[key] = answer
+        if outer is not None and self.trace is not None:
+            self.note(key, self.trace)
+            self.trace = outer
+
     def keep_passing(self, outer: set[Key] | None, key: Key, answer: Any) -> None:
         """Ends an answer that is forgotten soon."""
         self._known[key] = answer
@@ -105,10 +123,16 @@ class Answers:
     def note(self, key: Key, needs: set[Key]) -> None:
         """Says what an answer or an end depends on."""
         before = self._needs.get(key, _NONE)
+        if before == needs:
+            return
         for need in before - needs:
             self._needed_by[need].discard(key)
-        for need in needs - before:
-            self._needed_by.setdefault(need, set()).add(key)
+        for need in needs - before if before else needs:
+            users = self._needed_by.get(need)
+            if users is None:
+                self._needed_by[need] = {key}
+            else:
+                users.add(key)
         if needs:
             self._needs[key] = needs
         else:
@@ -152,6 +176,10 @@ class Answers:
             if now != before:
                 ends.update(user for user in users if user[0] not in self._kinds)
         return ends
+
+    def lose(self, key: Key) -> None:
+        """Forgets a final answer."""
+        self._known.pop(key, None)
 
     def forget(self) -> None:
         """Forgets the passing answers."""

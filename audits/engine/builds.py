@@ -1,6 +1,5 @@
 """What a repository's build makes: modules that exist at run time although no Python file of the tree holds them."""
 
-import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -16,7 +15,7 @@ _MATTERING = _STANDS_FOR_MODULE | {suffix for _, suffix in _GENERATED}
 BUILD_FILES = frozenset({".gitignore", "pyproject.toml", "meson.build", "CMakeLists.txt"})
 
 _MAX_PATTERNS = 5_000
-_MAX_DECIDED = 200_000
+_MAX_MATCHED = 200_000
 _MAX_PATTERN_LENGTH = 500
 _QUOTED_NAME = re.compile(r"""(['"])([A-Za-z_]\w*(?:\.\w+)*)\1""")
 _CMAKE_MODULE = re.compile(r"(?:add_library|add_module|add_extension\w*)\s*\(\s*(\w+)", re.IGNORECASE)
@@ -142,6 +141,7 @@ class _Ignore:
     def __init__(self, text: str) -> None:
         self.text = text
         self._patterns: list[tuple[re.Pattern[str], bool, bool]] = []
+        of_names, of_paths = [], []
         for line in text.splitlines()[:_MAX_PATTERNS]:
             glob = re.sub(r"(?<!\\) +$", "", line)
             if glob.startswith("#") or len(glob) > _MAX_PATTERN_LENGTH:
@@ -152,36 +152,50 @@ class _Ignore:
             if glob:
                 anchored = glob.removeprefix("/") if "/" in glob else f"**/{glob}"
                 try:
-                    self._patterns.append((re.compile(translate(anchored)), negates, for_folders))
+                    pattern = re.compile(translate(anchored))
                 except re.error:
                     continue  # git takes no notice of such a line either
-        self._any = re.compile("|".join(pattern.pattern for pattern, _, _ in self._patterns) or r"(?!)")
-        self._decided: dict[tuple[str, bool], bool] = {}
+                self._patterns.append((pattern, negates, for_folders))
+                if "/" in glob:
+                    of_paths.append(pattern.pattern)
+                else:
+                    of_names.append(translate(glob))
+        self._any_name = re.compile("|".join(of_names) or r"(?!)")
+        self._any_path = re.compile("|".join(of_paths) or r"(?!)")
+        self._names: dict[str, bool] = {}
+        self._matched: dict[str, bool] = {}
 
     def matches(self, path: str) -> bool:
         """Whether git ignores a path: itself, or a folder around it. A folder's path ends in a slash."""
-        is_folder = path.endswith("/")
-        path = path.removesuffix("/")
-        around = reversed(list(_folders(path)))
-        return any(self._decides(f, is_folder=True) for f in around) or self._decides(
-            path, is_folder=is_folder
-        )
-
-    def _decides(self, path: str, *, is_folder: bool) -> bool:
-        found = self._decided.get((path, is_folder))
-        if found is None:
-            if len(self._decided) >= _MAX_DECIDED:
-                self._decided.clear()
-            found = self._decided[path, is_folder] = self._decide(path, is_folder=is_folder)
-        return found
+        unknown = []
+        is_ignored: bool | None = False
+        while path and (is_ignored := self._matched.get(path)) is None:
+            unknown.append(path)
+            path = path[: path.rfind("/", 0, -1) + 1]
+        if len(self._matched) >= _MAX_MATCHED:
+            self._matched.clear()
+        for part in reversed(unknown):
+            own = part.removesuffix("/")
+            is_ignored = is_ignored or self._decide(own, is_folder=own != part)
+            self._matched[part] = is_ignored
+        return bool(is_ignored)
 
     def _decide(self, path: str, *, is_folder: bool) -> bool:
-        if not self._any.match(path):
+        if not self._may_match_name(path[path.rfind("/") + 1 :]) and not self._any_path.match(path):
             return False  # almost always, so it is asked at once
         for pattern, negates, for_folders in reversed(self._patterns):
             if (is_folder or not for_folders) and pattern.match(path):
                 return not negates
         return False
+
+    def _may_match_name(self, name: str) -> bool:
+        """Whether one of the patterns for names matches it. There are far fewer names than paths."""
+        found = self._names.get(name)
+        if found is None:
+            if len(self._names) >= _MAX_MATCHED:
+                self._names.clear()
+            found = self._names[name] = bool(self._any_name.match(name))
+        return found
 
 
 @lru_cache(maxsize=256)
@@ -192,10 +206,9 @@ def _ignore_of(text: str) -> _Ignore:
 
 def _folders(path: str) -> Iterator[str]:
     """The folders around a path, the nearest first, without trailing slashes."""
-    path = posixpath.dirname(path)
-    while path:
+    while (end := path.rfind("/")) > 0:
+        path = path[:end]
         yield path
-        path = posixpath.dirname(path)
 
 
 def _declared_in(path: str, text: str) -> Iterator[str]:

@@ -28,6 +28,9 @@ _MODULE_ATTRIBUTES = frozenset(
      "__builtins__", "__dict__", "__annotations__"}
 )  # fmt: skip
 _BUILTINS = frozenset(dir(builtins))
+# Final answers about a file's import statements.
+IMPORTS = "imports"
+FAILING = "failing imports"
 
 
 class Codebase:
@@ -135,13 +138,33 @@ class Codebase:
 
     def imported_modules(self, path: str) -> Sequence[Target]:
         """The modules that all import statements of a file name, in the order of its facts."""
-        key = ("imports", path)
-        found: Sequence[Target] | None = self.answers.recall(key)
+        key = (IMPORTS, path)
+        found: Sequence[Target] | None = self.answers.recall_final(key)
         if found is None:
             outer = self.answers.begin()
             found = self.modules.all_imported(path)
-            self.answers.keep_passing(outer, key, found)
+            self.answers.keep_final(outer, key, found)
         return found
+
+    def failing_imports(self, path: str) -> Sequence[int]:
+        """The import statements of a file, by their index in its facts, whose module is absent or lacks the name."""
+        key = (FAILING, path)
+        found: Sequence[int] | None = self.answers.recall_final(key)
+        if found is None:
+            outer = self.answers.begin()
+            imports = self.facts[path].imports
+            modules = enumerate(self.imported_modules(path))
+            # Most are of something installed, and asked about nothing.
+            ours = [(index, module) for index, module in modules if not isinstance(module, External)]
+            found = tuple(index for index, module in ours if self._fails(path, imports[index], module))
+            self.answers.keep_final(outer, key, found)
+        return found
+
+    def _fails(self, path: str, item: Import, module: Target) -> bool:
+        if isinstance(module, ModuleTarget) and item.name is not None and item.name != "*":
+            found = self.imported_name(path, item, module)
+            return len(found) == 1 and isinstance(next(iter(found)), Missing)
+        return isinstance(module, Missing)
 
     def imported_name(self, path: str, item: Import, module: Target) -> Targets:
         """What ``from module import name`` brings."""

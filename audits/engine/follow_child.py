@@ -42,7 +42,7 @@ def followed(stream: BinaryIO, parse: Parse) -> Iterator[Seen]:
     task = msgspec.msgpack.decode(read_frame(stream) or b"", type=Task)
     store = MemoryFactsStore()
     rules = [RULES[name] for name in task.rules]
-    follower = Follower(task.policy, rules, task.registry, store, task.unreadable, parse)
+    follower = Follower(task.policy, rules, task.registry, store.get_many, task.unreadable, parse)
     is_start = True
     while (frame := read_frame(stream)) is not None:
         portion = msgspec.msgpack.decode(frame, type=Portion)

@@ -7,8 +7,8 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from itertools import accumulate, islice, pairwise
 from pathlib import Path
 from types import TracebackType
@@ -45,12 +45,12 @@ def parts_of(steps: Sequence[Step], processes: int) -> list[range]:
     return [range(start, end) for start, end in pairwise(cuts)]
 
 
-def portions(start: Step, steps: Iterable[Step], store: FactsStore) -> Iterator[Portion]:
-    """What a child needs to follow steps from the tree that ``start`` leads to."""
+def portions(steps: Iterable[Step], store: FactsStore) -> Iterator[Portion]:
+    """Steps in portions, each with the facts that it needs beside those of portions before."""
     sent: set[str] = set()
     wanted: dict[str, None] = {}
     pending: list[Step] = []
-    for step in (start, *steps):
+    for step in steps:
         pending.append(step)
         wanted.update((sha, None) for sha in step.blobs.values() if sha is not None and sha not in sent)
         if len(wanted) >= _PORTION:
@@ -58,6 +58,19 @@ def portions(start: Step, steps: Iterable[Step], store: FactsStore) -> Iterator[
             sent.update(wanted)
             wanted, pending = {}, []
     yield Portion(store.get_many(list(wanted)), tuple(pending))
+
+
+class _Ahead:
+    """Known facts, of which some were read before they are asked for: many at a time."""
+
+    def __init__(self, store: FactsStore) -> None:
+        self.facts: Mapping[str, bytes] = {}
+        self._store = store
+
+    def get_many(self, shas: Sequence[str]) -> dict[str, bytes]:
+        found = {sha: self.facts[sha] for sha in shas if sha in self.facts}
+        rest = [sha for sha in shas if sha not in found]
+        return found | self._store.get_many(rest) if rest else found
 
 
 class Elsewhere:
@@ -193,16 +206,19 @@ class Tour:
     def _seen(self, wait: Callable[[], None]) -> Iterator[Seen]:
         task = self._task
         rules = [RULES[name] for name in task.rules]
-        follower = Follower(task.policy, rules, task.registry, self._store, task.unreadable, self._parse)
-        for step in self._here:
-            yield follower.follow(step)
-        follower.close()
+        ahead = _Ahead(self._store)
+        follower = Follower(task.policy, rules, task.registry, ahead.get_many, task.unreadable, self._parse)
+        with closing(follower):  # also when nobody asks for more than the last
+            for portion in portions(self._here, self._store):
+                ahead.facts = portion.facts
+                for step in portion.steps:
+                    yield follower.follow(step)
         for other in self._others:
             yield from other.seen(wait)
 
     def _elsewhere(self, part: range) -> Elsewhere:
-        steps = self._steps[part.start : part.stop]
-        given = portions(self._tree_before(part.start), steps, self._store)
+        steps = [self._tree_before(part.start), *self._steps[part.start : part.stop]]
+        given = portions(steps, self._store)
         return Elsewhere(self._task, given, len(part), self._parse)
 
     def _end(self) -> None:

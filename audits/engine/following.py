@@ -10,7 +10,7 @@ import zstandard
 from audits.engine.facts import Facts, decode
 from audits.engine.findings import Finding
 from audits.engine.git import Changes, Entry, GitRepository
-from audits.engine.listing import FactsStore, is_text, read_text
+from audits.engine.listing import is_text, read_text
 from audits.engine.live import LiveAudit, TreeChange
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
@@ -22,7 +22,8 @@ UNPARSEABLE = "unparseable"
 # Facts that are kept decoded beside those of the tree at hand: a change of branch may want them again.
 _MAX_DECODED = 8_000
 
-# Parses blobs and answers encoded facts of those that have any.
+# Both answer encoded facts by blob, of those that have any: known ones, and those of blobs that are parsed for it.
+Known = Callable[[Sequence[str]], Mapping[str, bytes]]
 Parse = Callable[[Sequence[str]], Mapping[str, bytes]]
 
 
@@ -51,7 +52,7 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
     gone: tuple[str, ...]
 
 
-def is_source(path: str, entry: Entry, policy: Policy) -> bool:
+def _is_source(path: str, entry: Entry, policy: Policy) -> bool:
     """Whether a path holds Python that a policy looks at."""
     return entry.kind == "file" and path.endswith(".py") and is_safe(path) and not policy.excludes(path)
 
@@ -69,9 +70,9 @@ def step_of(repository: GitRepository, policy: Policy, changes: Changes) -> Step
             added.add(path)
         elif now is None:
             removed.add(path)
-        if now is not None and is_source(path, now, policy):
+        if now is not None and _is_source(path, now, policy):
             blobs[path] = now.sha
-        elif was is not None and is_source(path, was, policy):
+        elif was is not None and _is_source(path, was, policy):
             blobs[path] = None
         elif is_text(path):
             texts[path] = read_text(repository, now) if now is not None and now.kind == "file" else None
@@ -86,14 +87,14 @@ class Follower:
         policy: Policy,
         rules: Collection[Rule],
         registry: Registry | None,
-        store: FactsStore,
+        known: Known,
         unreadable: Iterable[str],
         parse: Parse,
     ) -> None:
         """``unreadable`` are blobs of which no facts can be had; ``parse`` is for those whose facts are damaged or
         lost."""
         self._live = LiveAudit(policy, rules, registry)
-        self._store = store
+        self._known = known
         self._parse = parse
         self._decoded: dict[str, Facts | None] = dict.fromkeys(unreadable)
         self._sources: dict[str, str] = {}
@@ -144,7 +145,7 @@ class Follower:
             }
             unknown = [sha for sha in shas if sha not in self._decoded]
         if unknown:
-            for sha, data in self._store.get_many(unknown).items():
+            for sha, data in self._known(unknown).items():
                 try:
                     self._decoded[sha] = decode(data)
                 except (msgspec.DecodeError, zstandard.ZstdError):

@@ -6,6 +6,7 @@ count, no hook, filter or helper runs, nothing is fetched or written, nobody is 
 It is killed when nobody wants its answers any more.
 """
 
+import fcntl
 import hashlib
 import os
 import resource
@@ -86,6 +87,8 @@ def differences(
             raise ExecutableError(f"{program} can't be run") from error
     assert process.stdout is not None
     try:
+        with suppress(AttributeError, OSError):  # it may be ahead by so much, on Linux
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _CHUNK)
         with suppress(AttributeError, OSError):  # it has ended already, or this is no Linux
             resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MOST_MEMORY, _MOST_MEMORY))
         # Who dies on the last pair has said its line already, so that answer waits for the word of success.

@@ -22,7 +22,7 @@ from audits.engine.collector import no_collector
 from audits.engine.findings import Finding, Progress
 from audits.engine.follow_child import Task
 from audits.engine.followers import Tour
-from audits.engine.following import UNPARSEABLE, Seen, Step, is_source, remembered, step_of
+from audits.engine.following import UNPARSEABLE, Seen, Step, remembered, step_of
 from audits.engine.frames import Outcome
 from audits.engine.git import Changes, Commit, GitRepository
 from audits.engine.listing import FactsStore, ResultStore
@@ -57,12 +57,17 @@ class Change:
     unseen: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Placed:
     """The findings of a path at a commit, and the identity of each."""
 
     findings: tuple[Finding, ...]
     identities: tuple[str, ...]
+
+    @cached_property
+    def definitions(self) -> frozenset[str]:
+        """The paths of the definitions that the findings are about."""
+        return frozenset(f.definition.path for f in self.findings if f.definition is not None)
 
 
 @dataclass
@@ -167,7 +172,9 @@ class _Walk:
         self._registry = registry
         # What audits found at the stations of the walk; nothing where not all of them were audited.
         self._remembered: list[Result] = []
-        self._steps: dict[tuple[str, str], Changes] = {}
+        # What each commit changes beside its first parent.
+        self._changes: dict[tuple[str, str], Changes] = {}
+        self._steps: dict[tuple[str, str], Step] = {}
         self._blobs: dict[str, None] = {}
         self._unreadable: set[str] = set()
         # Of the commit at hand: findings and Python files by path, and those that can't be looked at.
@@ -203,14 +210,11 @@ class _Walk:
             for number, (pair, changes) in enumerate(zip(pairs, listed, strict=True)):
                 if number % 200 == 0:
                     progress(Progress("Reading commits", number, len(pairs)))
-                self._want(changes)
+                step = step_of(self._repository, self._policy, changes)
+                self._blobs.update((sha, None) for sha in step.blobs.values() if sha is not None)
+                self._steps[pair] = step
                 if number >= len(boundary):
-                    self._steps[pair] = changes
-
-    def _want(self, changes: Changes) -> None:
-        for path, (_, now) in changes.items():
-            if now is not None and is_source(path, now, self._policy):
-                self._blobs[now.sha] = None
+                    self._changes[pair] = changes
 
     def parse(self, workers: int, share: Share | None, progress: Callable[[Progress], None]) -> None:
         """Parses what no facts are known of; facts go to the store, so that another attempt goes on from there."""
@@ -227,12 +231,11 @@ class _Walk:
 
     def _unknown(self, shas: Sequence[str]) -> list[str]:
         """Those of which neither facts are kept nor a problem is known."""
-        unknown: list[str] = []
+        known = set(self._unreadable)
+        in_order = sorted(shas)  # as stores have them, so neighbours are found together
         for start in range(0, len(shas), _CHUNK):
-            chunk = shas[start : start + _CHUNK]
-            known = self._store.known(chunk)
-            unknown += [sha for sha in chunk if sha not in known and sha not in self._unreadable]
-        return unknown
+            known |= self._store.known(in_order[start : start + _CHUNK])
+        return [sha for sha in shas if sha not in known]
 
     def _parsed(
         self, missing: Sequence[str], workers: int, share: Share | None = None
@@ -296,8 +299,9 @@ class _Walk:
             for number, move in enumerate(moves):
                 if number % 200 == 0:
                     progress(Progress("Following commits", 0, commits))
-                changes = self._steps[move] if move in self._steps else next(listed)
-                steps.append(step_of(self._repository, self._policy, changes))
+                step = self._steps.pop(move, None)
+                steps.append(step or step_of(self._repository, self._policy, next(listed)))
+        self._steps.clear()
         return steps
 
     def _lives(
@@ -313,13 +317,13 @@ class _Walk:
             was_blind = self._blind.copy()
             judged = self._take(next(seen))
             first = commit.parents[0] if commit.parents else ""
-            step = self._steps.pop((first, commit.sha))
-            renames = renamed(self._repository, step, states.get(first, _NOWHERE).placed)
+            changes = self._changes.pop((first, commit.sha))
+            renames = renamed(self._repository, changes, states.get(first, _NOWHERE).placed)
             parents = [states[parent] for parent in commit.parents if parent in states]
             if parents and at == first:
                 touched = judged | _held_by(was_blind ^ self._blind, parents[0])
             else:
-                touched = self._all_paths(parents) | step.keys()
+                touched = self._all_paths(parents) | changes.keys()
             for other in parents[1:]:
                 touched |= _held_by(self._blind, other)
             state = self._state(commit.sha, parents, renames, touched)
@@ -421,11 +425,7 @@ def _held_by(definitions: set[str], state: _State) -> Set[str]:
     """The files with violations that are kept while the definition's file, one of some, can't be looked at."""
     if not definitions:
         return set()
-    return {
-        path
-        for path, placed in state.placed.items()
-        if any(f.definition is not None and f.definition.path in definitions for f in placed.findings)
-    }
+    return {path for path, placed in state.placed.items() if not placed.definitions.isdisjoint(definitions)}
 
 
 def _key(finding: Finding) -> tuple[str, str, str, int]:

@@ -8,13 +8,14 @@ commit is that of a full audit; tests compare the two.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import TypeVar
 
 from audits.engine.answers import Key
 from audits.engine.builds import BUILD_FILES, Builds
-from audits.engine.codebase import Codebase
+from audits.engine.codebase import FAILING, IMPORTS, Codebase
 from audits.engine.facts import Facts
 from audits.engine.findings import Finding, numbered
 from audits.engine.modules import IMPORTABLE, Modules, parent, reach_of_installed
@@ -23,6 +24,8 @@ from audits.engine.registry import Registry
 from audits.engine.roots import PROJECT_FILES, Roots
 from audits.engine.rules import Rule
 from audits.engine.targets import ClassTarget, ModuleTarget, Target
+
+_T = TypeVar("_T")
 
 _ROOT_FILES = PROJECT_FILES | {"conftest.py", "manage.py", "setup.py"}
 
@@ -233,7 +236,7 @@ class _LiveFacts(Codebase):
 Patch = tuple[ClassTarget | ModuleTarget, str | None, bool]
 
 # What depends on answers, each with a path: which modules a file shows to be ours, what it sets on others from outside,
-# and what is wrong in it.
+# and what is wrong in it (as do IMPORTS and FAILING).
 _CONFIRMS = "confirms"
 _PATCHES = "patches"
 _FINDINGS = "findings"
@@ -259,24 +262,28 @@ class LiveAudit:
 
     def change(self, change: TreeChange) -> set[str]:
         """Takes a change of the tree over; answers the paths that were judged again, and those that are gone."""
-        inputs = self._take_facts(change)
+        inputs, importing = self._take_facts(change)
         reach = self._codebase.shape.change(change)
         self._codebase.forget()
         dirty = set(change.facts)
         if reach.everything:
             self._answers.forget_all()
             dirty |= self._facts.keys()
+            importing = dirty
         elif reach.folders:
-            moved = {p for p in self._facts if p.startswith(tuple(reach.folders))}
+            folders = tuple(reach.folders)
+            moved = {path for path in self._facts if path.startswith(folders)}
             dirty |= moved
             inputs |= moved
+            importing |= moved
         # In this order: what is ours depends on the tree's shape, what names mean on what is ours and on patches.
         ends = self._answers.doubt(inputs | reach.keys) | self._answers.settle(_OF_SHAPE)
-        ends |= self._answers.doubt(self._confirm(dirty | _paths(ends, _CONFIRMS)))
+        ends |= self._answers.doubt(self._confirm(importing | _paths(ends, _CONFIRMS)))
         ends |= self._answers.doubt(self._read_patches(dirty | _paths(ends, _PATCHES)))
         self._codebase.forget()
         ends |= self._answers.settle()
-        dirty |= _paths(ends, _FINDINGS)
+        self._lose_imports(importing | _paths(ends, IMPORTS), _paths(ends, FAILING))
+        dirty |= _paths(ends, _FINDINGS, IMPORTS, FAILING)
         self._judge(dirty)
         return dirty
 
@@ -284,11 +291,18 @@ class LiveAudit:
         """To be called in the end; nothing may be asked afterwards."""
         self._answers.close()
 
-    def _take_facts(self, change: TreeChange) -> set[str]:
-        """The inputs that it changes: files in which others see a change, and names of modules that come or go."""
+    def _take_facts(self, change: TreeChange) -> tuple[set[str], set[str]]:
+        """The inputs that it changes (files in which others see a change, files at all, and names of modules that come
+        or go), and the files that import something else now."""
         changed: set[str] = set()
+        importing: set[str] = set()
         for path, facts in change.facts.items():
-            if not look_alike(self._facts.get(path), facts):
+            before = self._facts.get(path)
+            changed.add(f"~{path}")
+            if not _import_alike(before, facts):
+                changed.add(path)
+                importing.add(path)
+            elif not look_alike(before, facts):
                 changed.add(path)
             if (path in self._facts) != (facts is not None):
                 changed.add(f".{self._codebase.dotted(path).rpartition('.')[2]}")
@@ -296,7 +310,7 @@ class LiveAudit:
                 self._facts.pop(path, None)
             else:
                 self._facts[path] = facts
-        return changed
+        return changed, importing
 
     def _confirm(self, paths: set[str]) -> set[str]:
         """Brings up to date which modules are known to be ours; answers the inputs that change by that."""
@@ -323,6 +337,16 @@ class LiveAudit:
         if flips:
             self._codebase.shape.set_confirmed({place for place, count in self._confirmed.items() if count})
         return {f"!{place}" for place in flips}
+
+    def _lose_imports(self, importing: set[str], failing: set[str]) -> None:
+        """Forgets what files import, and which of their imports fail."""
+        for path in importing:
+            self._answers.lose((IMPORTS, path))
+            if path not in self._facts:
+                self._answers.note((IMPORTS, path), set())
+                self._answers.note((FAILING, path), set())
+        for path in importing | failing:
+            self._answers.lose((FAILING, path))
 
     def _read_patches(self, paths: set[str]) -> set[str]:
         """Brings up to date what is set from outside on what; answers the inputs that change by that."""
@@ -371,9 +395,9 @@ class LiveAudit:
                 self.findings[path] = found
 
 
-def _paths(ends: Iterable[Key], kind: str) -> set[str]:
-    """The paths of the ends of a kind."""
-    return {end[1] for end in ends if end[0] == kind}
+def _paths(ends: Iterable[Key], *kinds: str) -> set[str]:
+    """The paths of the ends of some kinds."""
+    return {end[1] for end in ends if end[0] in kinds}
 
 
 def look_alike(one: Facts | None, other: Facts | None) -> bool:
@@ -383,6 +407,18 @@ def look_alike(one: Facts | None, other: Facts | None) -> bool:
     return bool(
         (one.error is None) == (other.error is None)
         and _seen_of_file(one) == _seen_of_file(other)
-        and [*map(_seen_of_import, one.imports)] == [*map(_seen_of_import, other.imports)]
-        and [*map(_seen_of_class, one.classes)] == [*map(_seen_of_class, other.classes)]
+        and _import_alike(one, other)
+        and _all_alike(one.classes, other.classes, _seen_of_class)
     )
+
+
+def _import_alike(one: Facts | None, other: Facts | None) -> bool:
+    """Whether two versions of a file import the same in the same order."""
+    if one is None or other is None:
+        return one is other
+    return _all_alike(one.imports, other.imports, _seen_of_import)
+
+
+def _all_alike(some: Sequence[_T], others: Sequence[_T], seen: Callable[[_T], object]) -> bool:
+    """Whether the same is seen of each; mostly nothing differs at all, which is found out sooner."""
+    return some == others or [*map(seen, some)] == [*map(seen, others)]

@@ -426,6 +426,7 @@ class Modules:
 
     def _read_through(self, path: str, index: int) -> Iterator[str]:
         """The first attributes that a file reads of a module that it imports as a whole."""
+        self.answers.use(f"~{path}")
         facts = self._facts[path]
         bindings = {
             number

@@ -39,19 +39,24 @@ def renamed(repository: GitRepository, changes: Changes, wanted: Container[str])
 def _pair_similar(
     repository: GitRepository, lost: Mapping[str, str], new: Mapping[str, str], found: dict[str, str]
 ) -> None:
-    lines = {
-        sha: Counter((repository.blob(sha) or b"").splitlines()) for sha in {*lost.values(), *new.values()}
-    }
+    lengths = {sha: repository.size(sha) or 0 for sha in {*lost.values(), *new.values()}}
+    # Of two others the larger one has more than the smaller one can give it; most needn't even be read.
+    alike = [
+        (old, path)
+        for old, old_sha in lost.items()
+        for path, sha in new.items()
+        if min(lengths[old_sha], lengths[sha]) >= SIMILARITY * max(lengths[old_sha], lengths[sha])
+    ]
+    read = {lost[old] for old, _ in alike} | {new[path] for _, path in alike}
+    lines = {sha: Counter((repository.blob(sha) or b"").splitlines()) for sha in read}
     sizes = {sha: _bytes(text) for sha, text in lines.items()}
     pairs = []
-    for old, old_sha in lost.items():
-        for path, sha in new.items():
-            smaller, larger = sorted((sizes[old_sha], sizes[sha]))
-            if smaller < SIMILARITY * larger:
-                continue  # too little of the larger one can be in the smaller one
-            score = _common(lines[old_sha], lines[sha]) / larger if larger else 1.0
-            if score >= SIMILARITY:
-                pairs.append((-score, old.rpartition("/")[2] != path.rpartition("/")[2], old, path))
+    for old, path in alike:
+        one, other = lost[old], new[path]
+        larger = max(sizes[one], sizes[other])
+        score = _common(lines[one], lines[other]) / larger if larger else 1.0
+        if score >= SIMILARITY:
+            pairs.append((-score, old.rpartition("/")[2] != path.rpartition("/")[2], old, path))
     taken: set[str] = set()
     for _, _, old, path in sorted(pairs):
         if old not in taken and path not in found:

@@ -3,6 +3,7 @@
 import configparser
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from audits.engine.facts import Facts
@@ -47,7 +48,7 @@ class Roots:
         else:
             found = []
         if name in PROJECT_FILES:
-            found.extend(_normal(folder + inner) for inner in _declared(name, texts.get(path, "")))
+            found.extend(_normal(folder + inner) for inner in _declared_in(name, texts.get(path, "")))
         known = [root for root in found if root in self._with_python]
         if known:
             self._projects.setdefault(folder, {}).update(dict.fromkeys(known))
@@ -99,6 +100,12 @@ def _is_setup(facts: Facts | None) -> bool:
     return facts is not None and any(
         item.module.partition(".")[0] in {"setuptools", "distutils"} for item in facts.imports
     )
+
+
+@lru_cache(maxsize=256)
+def _declared_in(name: str, text: str) -> tuple[str, ...]:
+    """The same text means the same at every commit, and in every folder."""
+    return tuple(_declared(name, text))
 
 
 def _declared(name: str, text: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ Nothing is ever checked out for an audit, so all this does no harm here; whoever
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 MODULES = ".gitmodules"
 
@@ -16,6 +17,7 @@ _SECTION = re.compile(r'\s*\[submodule\s+"((?:\\.|[^"\\])*)"\s*\]')
 _VALUE = re.compile(r'\s*(path|url|update)\s*=\s*"?(.*?)"?\s*$', re.IGNORECASE)
 
 
+@lru_cache(maxsize=1 << 14)  # a history names the same paths again and again
 def is_safe(path: str) -> bool:
     """Whether a path is one that an honest tree can hold."""
     return _NAMES.search(path if path.isascii() else _IGNORED.sub("", path)) is None

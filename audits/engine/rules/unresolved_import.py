@@ -15,7 +15,7 @@ from audits.engine.codebase import Codebase
 from audits.engine.facts import CLASS, GUARD_IMPORT, OPAQUE, TYPE_CHECKING, Facts, Import
 from audits.engine.findings import Annotation, Finding, Place
 from audits.engine.rules.places import Spot, findings_at, nearest
-from audits.engine.targets import External, Missing, ModuleTarget
+from audits.engine.targets import Missing, ModuleTarget
 
 NAME = "unresolved-import"
 
@@ -26,9 +26,8 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
 
     def check_file(path: str) -> Iterator[Finding]:
         reported: set[tuple[tuple[int, int], int, str]] = set()
-        for item, target in zip(codebase.facts[path].imports, codebase.imported_modules(path), strict=True):
-            if isinstance(target, External):
-                continue
+        for index in codebase.failing_imports(path):
+            item, target = codebase.facts[path].imports[index], codebase.imported_modules(path)[index]
             place = (item.line, item.column)
             if isinstance(target, Missing):
                 # ``from absent import a, b`` is one wrong place, not two.
@@ -39,13 +38,12 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
                 spot = _absent_module(definitions, target)
                 if item.name is not None:
                     place = item.statement
-            elif isinstance(target, ModuleTarget) and item.name not in {None, "*"}:
+            else:
+                assert isinstance(target, ModuleTarget)
                 absent = _absent_name(codebase, definitions, path, item, target)
                 if absent is None:
                     continue
                 spot = absent
-            else:
-                continue
             if not _surely_runs(codebase, path, item):
                 spot = replace(spot, annotations=(Annotation.POSSIBLE,))
             yield from findings_at(codebase, path, spot, [(*place, item.scope, item.flags)], GUARD_IMPORT)
@@ -73,9 +71,6 @@ def _absent_name(
     codebase: Codebase, definitions: "_Definitions", path: str, item: Import, target: ModuleTarget
 ) -> Spot | None:
     assert item.name is not None
-    found = codebase.imported_name(path, item, target)
-    if len(found) != 1 or not isinstance(next(iter(found)), Missing):
-        return None
     if not _is_own(codebase, path, item, target) or codebase.is_patched(path, target, item.name):
         return None
     if item.flags & TYPE_CHECKING and codebase.modules.has_stub(target.path):
