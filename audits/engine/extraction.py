@@ -36,8 +36,8 @@ from audits.engine.facts import (
     Literal,
     Patch,
     Reference,
+    kept,
     packed_literals,
-    packed_references,
 )
 from audits.engine.idioms import (
     ALL_GUARDS,
@@ -892,11 +892,11 @@ class _Extractor:
             stars=tuple(binding for _, _, binding in self.module.stars),
             public=self._public(),
             dynamic=self.dynamic,
-            packed_references=packed_references(self._references()),
+            packed_references=kept(self._references()),
             patches=tuple(self._patches()),
             installed=tuple(self.installed),
             built=tuple(self.built),
-            definitions=tuple(self.definitions),
+            packed_definitions=kept(self.definitions),
             literals=packed_literals(self.literals),
         )
 

@@ -168,8 +168,9 @@ class Patch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 _encoder = msgspec.msgpack.Encoder()
 NO_LITERALS = msgspec.Raw(_encoder.encode(_Literals()))
-NO_REFERENCES = msgspec.Raw(_encoder.encode(()))
+NOTHING_KEPT = msgspec.Raw(_encoder.encode(()))
 _references_decoder = msgspec.msgpack.Decoder(tuple[Reference, ...])
+_definitions_decoder = msgspec.msgpack.Decoder(tuple[Definition, ...])
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True, dict=True):
@@ -180,8 +181,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, dict=True):
     parts elsewhere, too. ``public`` is ``__all__`` where it can be read. ``dynamic`` says that the module can hold
     names that the text doesn't show. ``installed`` are the modules that it puts into ``sys.modules`` (empty: one whose
     name the text doesn't show), with whether that happens at import; ``built`` those that it tells a compiler to make.
-    ``literals`` stay encoded until ``literals_of`` is asked for them, ``packed_references`` until ``references`` is
-    read: most audits read those of a few files.
+    ``literals`` stay encoded until ``literals_of`` is asked for them, ``packed_references`` and ``packed_definitions``
+    until ``references`` and ``definitions`` are read: most audits read those of a few files, or of none.
     """
 
     error: tuple[int, str] | None = None
@@ -193,16 +194,20 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, dict=True):
     stars: tuple[int, ...] = ()
     public: tuple[str, ...] | None = None
     dynamic: bool = False
-    packed_references: msgspec.Raw = NO_REFERENCES
+    packed_references: msgspec.Raw = NOTHING_KEPT
     patches: tuple[Patch, ...] = ()
     installed: tuple[tuple[str, bool], ...] = ()
     built: tuple[str, ...] = ()
-    definitions: tuple[Definition, ...] = ()
+    packed_definitions: msgspec.Raw = NOTHING_KEPT
     literals: msgspec.Raw = NO_LITERALS
 
     @cached_property
     def references(self) -> tuple[Reference, ...]:
         return _references_decoder.decode(self.packed_references)
+
+    @cached_property
+    def definitions(self) -> tuple[Definition, ...]:
+        return _definitions_decoder.decode(self.packed_definitions)
 
 
 _literals_decoder = msgspec.msgpack.Decoder(_Literals)
@@ -250,9 +255,9 @@ def decode(data: bytes) -> Facts:
     return _decoder.decode(_codec.decompress(data))
 
 
-def packed_references(references: Iterable[Reference]) -> msgspec.Raw:
-    """References as the facts of a file keep them."""
-    return msgspec.Raw(_encoder.encode(tuple(references)))
+def kept(values: Iterable[Reference] | Iterable[Definition]) -> msgspec.Raw:
+    """References or definitions as the facts of a file keep them."""
+    return msgspec.Raw(_encoder.encode(tuple(values)))
 
 
 def packed_literals(literals: Iterable[Literal]) -> msgspec.Raw:

@@ -318,8 +318,7 @@ class Modules:
                 return Missing("." * item.level + item.module, above=True)
             folder = parent(folder)
         if not item.module:
-            own = f"{folder}__init__.py"
-            return ModuleTarget(own if own in self.paths else folder)
+            return ModuleTarget(self._package(folder))
         stem = folder + item.module.replace(".", "/")
         found = self.at(stem)
         if found is not None:
@@ -331,8 +330,14 @@ class Modules:
             return Missing("." * item.level + item.module, above=True)
         return self._relative_absent(folder, item.module)
 
+    def _package(self, folder: str) -> str:
+        """The module that a folder is: its ``__init__.py`` where it has one."""
+        self.answers.use(f"?{folder[:-1]}")
+        own = f"{folder}__init__.py"
+        return own if own in self.paths else folder
+
     def _relative_absent(self, folder: str, dotted: str) -> Target:
-        module = f"{folder}__init__.py" if f"{folder}__init__.py" in self.paths else folder
+        module = self._package(folder)
         for part in dotted.split("."):
             inner = self.submodule(module, part)
             if inner is None:

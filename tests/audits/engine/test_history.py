@@ -356,6 +356,15 @@ def test_a_finding_names_the_canonical_definition_that_its_own_tree_has(story: S
     assert definitions == {without: [None], found: ["pkg/a.py"]}
 
 
+def test_a_package_of_which_a_stub_alone_is_left_gives_its_importers_nothing(story: Story) -> None:
+    around = {"pkg/__init__.py": "", "pkg/__init__.pyi": "", "pkg/use.py": "from . import a\n"}
+    one = story.commit({**around, "pkg/__init__.py": "a = 1\n"})
+    two = story.commit({path: text for path, text in around.items() if path != "pkg/__init__.py"}, [one])
+    three = story.commit(around | {"pkg/a.py": ""}, [two])
+    changes = story.changes(three)
+    assert [said(changes[commit]) for commit in (one, two, three)] == [([], 0), (["pkg.a"], 0), ([], 1)]
+
+
 ONE_ANSWER = """
 from itertools import islice
 from audits.engine import follow_child
@@ -598,7 +607,7 @@ def _has_error(tree: Mapping[str, str]) -> bool:
     return "class (:\n" in tree.values()
 
 
-UNSEEN_OF_FILE = {"error", "scopes", "packed_references", "patches", "definitions", "literals"}
+UNSEEN_OF_FILE = {"error", "scopes", "packed_references", "patches", "packed_definitions", "literals"}
 COMPARED_APART = {"imports", "classes"}
 UNSEEN_OF_IMPORT = {"line", "column", "scope", "flags", "statement", "fallback"}
 UNSEEN_OF_CLASS = {"name", "line", "column", "end_line", "texts"}
