@@ -269,7 +269,7 @@ class LiveAudit:
         if reach.everything:
             self._answers.forget_all()
             dirty |= self._facts.keys()
-            importing = dirty
+            importing = set(dirty)
         elif reach.folders:
             folders = tuple(reach.folders)
             moved = {path for path in self._facts if path.startswith(folders)}
