@@ -53,6 +53,7 @@ class Codebase:
         self.answers.register("attribute", self._class_attribute)
         self.answers.register("lacks", self.lacks)
         self._open: set[tuple[str, str, object]] = set()
+        self._open_attributes: set[tuple[str, str, int, str]] = set()
         self._cycles = 0
         # While patches are read, names are looked up as if there were none.
         self._reads_patches = False
@@ -215,7 +216,7 @@ class Codebase:
         outer = self.answers.begin()
         found = look_up(key[1], key[2])
         self._open.discard(key)
-        if cycles != self._cycles and self._open:
+        if cycles != self._cycles and (self._open or self._open_attributes):
             # An answer found inside a cycle may be partial, so only complete ones are kept.
             self.answers.drop(outer)
         elif is_lasting:
@@ -355,14 +356,23 @@ class Codebase:
 
     def _class_attribute(self, path: str, index: int, name: str) -> Targets:
         key = ("attribute", path, index, name)
-        found: Targets | None = None if self._reads_patches or self._open else self.answers.recall(key)
+        is_inner = self._reads_patches or bool(self._open)
+        found: Targets | None = None if is_inner else self.answers.recall(key)
         if found is not None:
             return found
-        if self._reads_patches or self._open:
-            return self._attribute_in_bases(ClassTarget(path, index), name)
+        if key in self._open_attributes:
+            # A base that is looked for in its own class: this way round it adds nothing.
+            self._cycles += 1
+            return NOTHING
+        self._open_attributes.add(key)
+        cycles = self._cycles
         outer = self.answers.begin()
         found = self._attribute_in_bases(ClassTarget(path, index), name)
-        self.answers.keep(outer, key, found)
+        self._open_attributes.discard(key)
+        if is_inner or (cycles != self._cycles and self._open_attributes):
+            self.answers.drop(outer)
+        else:
+            self.answers.keep(outer, key, found)
         return found
 
     def _attribute_in_bases(self, target: ClassTarget, name: str) -> Targets:

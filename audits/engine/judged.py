@@ -350,7 +350,9 @@ class _Comparison:
             if was_read != (new is not None):
                 self._inputs.add(f".{self._codebase.dotted(path).rpartition('.')[2]}")
             if was_read and known is None:
-                is_built_alike = False  # nobody knows
+                # Nobody knows what it built, and which names it bound.
+                is_built_alike = False
+                self._inputs.update(name for name in self._before.inputs if name.startswith("="))
             elif (known.built if known is not None else ()) != (new.built if new is not None else ()):
                 is_built_alike = False
         return is_built_alike

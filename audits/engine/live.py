@@ -21,13 +21,11 @@ from audits.engine.findings import Finding, numbered
 from audits.engine.modules import IMPORTABLE, Modules, parent, reach_of_installed
 from audits.engine.policy import Policy
 from audits.engine.registry import Registry
-from audits.engine.roots import PROJECT_FILES, Roots
+from audits.engine.roots import ROOT_FILES, Roots
 from audits.engine.rules import Rule
 from audits.engine.targets import ClassTarget, ModuleTarget, Target
 
 _T = TypeVar("_T")
-
-_ROOT_FILES = PROJECT_FILES | {"conftest.py", "manage.py", "setup.py"}
 
 # What other modules see of a file, of an import statement and of a class: what they are and name, not where they stand.
 SEEN_OF_FILE = ("names", "bindings", "stars", "public", "dynamic", "installed", "built")
@@ -103,7 +101,7 @@ class _LiveModules(Modules):
         touched = change.added | change.removed | change.facts.keys() | change.texts.keys()
         self._renew_installed(change.facts, reach)
         self._renew_builds(change, touched, reach)
-        if reach.is_new or any(_name(path) in _ROOT_FILES for path in touched):
+        if reach.is_new or any(_name(path) in ROOT_FILES for path in touched):
             self._renew_roots(reach)
             self._base.clear()
             self._search.clear()
@@ -116,7 +114,7 @@ class _LiveModules(Modules):
         stem, dot, _ = path.rpartition(".")
         reach.keys.add(f"?{stem if dot else path}")
         folder = path[: path.rfind("/") + 1]
-        if _name(path) in _ROOT_FILES:
+        if _name(path) in ROOT_FILES:
             (self._root_files.add if step > 0 else self._root_files.discard)(path)
         if path in {"__init__.py", "__init__.pyi"}:
             reach.everything = True  # the whole tree becomes a package, or ceases to be one
@@ -191,7 +189,7 @@ class _LiveModules(Modules):
         old = self._roots
         new = Roots(
             self._policy.source_roots,
-            sorted(self._root_files),
+            self._root_files,
             self._facts,
             self.texts,
             self._packages,
@@ -242,6 +240,8 @@ _PATCHES = "patches"
 _FINDINGS = "findings"
 # Answers that depend neither on which modules are ours nor on patches.
 _OF_SHAPE = ("find", "may have", "built", "installed")
+# And those that depend on these and on which modules are ours, but not on patches.
+_OF_OURS = ("absolute",)
 
 
 class LiveAudit:
@@ -279,11 +279,12 @@ class LiveAudit:
         # In this order: what is ours depends on the tree's shape, what names mean on what is ours and on patches.
         ends = self._answers.doubt(inputs | reach.keys) | self._answers.settle(_OF_SHAPE)
         ends |= self._answers.doubt(self._confirm(importing | _paths(ends, _CONFIRMS)))
+        ends |= self._answers.settle(_OF_OURS)
         ends |= self._answers.doubt(self._read_patches(dirty | _paths(ends, _PATCHES)))
         self._codebase.forget()
         ends |= self._answers.settle()
         self._lose_imports(importing | _paths(ends, IMPORTS), _paths(ends, FAILING))
-        dirty |= _paths(ends, _FINDINGS, IMPORTS, FAILING)
+        dirty |= _paths(ends, _FINDINGS, _PATCHES, IMPORTS, FAILING)
         self._judge(dirty)
         return dirty
 
@@ -292,13 +293,13 @@ class LiveAudit:
         self._answers.close()
 
     def _take_facts(self, change: TreeChange) -> tuple[set[str], set[str]]:
-        """The inputs that it changes (files in which others see a change, files at all, and names of modules that come
-        or go), and the files that import something else now."""
+        """The inputs that it changes (files in which others see a change, ``~path`` and ``#path`` of files at all, and
+        names of modules that come or go), and the files that import something else now."""
         changed: set[str] = set()
         importing: set[str] = set()
         for path, facts in change.facts.items():
             before = self._facts.get(path)
-            changed.add(f"~{path}")
+            changed |= {f"~{path}", f"#{path}"}
             if not _import_alike(before, facts):
                 changed.add(path)
                 importing.add(path)

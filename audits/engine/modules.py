@@ -38,7 +38,8 @@ class Modules:
 
     Answers depend on these inputs: ``path`` (what a file shows to others), ``?stem`` (which file is the module at a
     stem), ``!path`` (whether a module is known to be ours), ``@path`` (what is set on it from outside), ``builds`` and
-    ``installed``. What a file asks of itself isn't noted.
+    ``installed``; which modules a file shows to be ours depends on ``~path`` (what it reads), too. What else a file
+    asks of itself isn't noted.
     """
 
     def __init__(self, tree: Tree, policy: Policy) -> None:
@@ -331,8 +332,8 @@ class Modules:
         return self._relative_absent(folder, item.module)
 
     def _package(self, folder: str) -> str:
-        """The module that a folder is: its ``__init__.py`` where it has one."""
-        self.answers.use(f"?{folder[:-1]}")
+        """The module that a folder with files of ours is: what its ``__init__.py`` holds, or the plain folder."""
+        self.answers.use(f"?{folder.removesuffix('/')}")
         own = f"{folder}__init__.py"
         return own if own in self.paths else folder
 

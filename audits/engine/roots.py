@@ -11,6 +11,8 @@ from audits.engine.facts import Facts
 # Texts that say where a project's sources lie.
 PROJECT_FILES = frozenset({"pyproject.toml", "setup.cfg", "pytest.ini", "tox.ini"})
 _MARKERS = frozenset({"pyproject.toml", "setup.cfg", "manage.py"})
+# Names of all files that matter here.
+ROOT_FILES = PROJECT_FILES | _MARKERS | {"conftest.py", "setup.py"}
 
 
 class Roots:
@@ -31,7 +33,8 @@ class Roots:
         self._with_python = with_python
         self._projects: dict[str, dict[str, None]] = {}
         self._declared: set[str] = set()
-        for path in paths:
+        # Of several roots that a folder has, the first file's come first, whatever order the paths were given in.
+        for path in sorted(path for path in paths if path[path.rfind("/") + 1 :] in ROOT_FILES):
             self._read(path, facts, texts, packages)
         self.projects = self._unambiguous(packages)
         self._around: dict[str, tuple[str, ...]] = {}

@@ -58,6 +58,7 @@ def _definition(codebase: Codebase, symbol: str) -> Place | None:
     """Where the canonical definition stands, if the tree has it."""
     module, _, name = symbol.rpartition(".")
     for path in codebase.paths_of(module):
+        codebase.answers.use(f"#{path}")
         for found, _, line, column in definitions(codebase, path):
             if found == name:
                 return Place(path, line, column)

@@ -3,8 +3,9 @@
 import pytest
 
 from audits.engine.codebase import Codebase
+from audits.engine.roots import Roots
 from audits.engine.targets import ClassTarget, External, Missing, ModuleTarget, Targets, Unknown
-from tests.audits.engine.harness import codebase_of
+from tests.audits.engine.harness import codebase_of, found
 
 
 def meant(codebase: Codebase, targets: Targets) -> set[str]:
@@ -167,3 +168,26 @@ def test_classes_that_inherit_from_each_other_end() -> None:
     (target,) = codebase.name("mod.py", "A")
     assert isinstance(target, ClassTarget)
     assert len(list(codebase.mro(target))) <= 3
+
+
+def test_the_roots_of_a_folder_have_one_order_whatever_order_its_files_come_in() -> None:
+    files, texts = ["conftest.py", "pytest.ini"], {"pytest.ini": "[pytest]\npythonpath = lib\n"}
+    for paths in (files, files[::-1]):
+        roots = Roots((), paths, {}, texts, set(), {"", "lib/"})
+        assert roots.around("lib/") == ("", "lib/")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.py": "class Kind(Kind.a.Kind):\n    RED = 1\n"},
+        {"a.py": "for x in y:\n    class Kind(Kind.Base):\n        pass\nKind.RED\n"},
+        {
+            "a.py": "import b\nclass One(b.Two.Base):\n    pass\nOne.RED\n",
+            "b.py": "import a\nclass Two(a.One.Base):\n    pass\nTwo.RED\n",
+        },
+    ],
+    ids=["alone", "in a loop", "in a circle of modules"],
+)
+def test_a_base_that_is_looked_for_in_its_own_class_ends(files: dict[str, str]) -> None:
+    assert found(files) == []

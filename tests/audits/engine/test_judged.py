@@ -17,10 +17,10 @@ from audits.engine.git import GitRepository, Staged
 from audits.engine.policy import parse_policy
 from audits.engine.report import as_json
 from audits.engine.rules import RULES, Rule
+from tests.audits.engine.edits import BASE, EDIT, KIND, PATHS, REACHES, SOURCES, edited
 from tests.samples import commit_tree, init_repository
 
 WHEN = 1_700_000_000
-KIND = "import enum\nclass Kind(enum.Enum):\n    RED = 1\n    BLUE = 2\n"
 
 
 class Line:
@@ -134,81 +134,6 @@ def test_places_follow_a_definition_that_moves(line: Line) -> None:
         assert [f.definition.line for f in line.check() if f.definition] == [expected]
 
 
-WRONG = "from app.one import lost\n"
-# What can change what is found in a file that itself stays: the files before, and those that come.
-REACHES = {
-    "a name is bound": ({"app/one.py": "", "use.py": WRONG}, {"app/one.py": "lost = 1\n"}),
-    "a name is bound behind a star": (
-        {"app/one.py": "from app.two import *\n", "app/two.py": "", "use.py": WRONG},
-        {"app/two.py": "lost = 1\n"},
-    ),
-    "a member comes": (
-        {
-            "kinds.py": KIND,
-            "sub.py": "from kinds import Kind\n",
-            "use.py": "from sub import Kind\nKind.GREEN\n",
-        },
-        {"kinds.py": KIND + "    GREEN = 3\n"},
-    ),
-    "a module comes": (
-        {"app/two.py": "", "use.py": "import app.two\nimport app.one\n"},
-        {"app/one.py": ""},
-    ),
-    "a folder with Python comes": (
-        {"app/__init__.py": "", "use.py": "from app import part\n"},
-        {"app/part/deep/one.py": ""},
-    ),
-    "a folder becomes a package": (
-        {"app/one.py": "x = 1\n", "app/use.py": "from one import x, lost\n"},
-        {"app/__init__.py": ""},
-    ),
-    "a folder that is imported from becomes a package": (
-        {"app/one.py": "", "app/use.py": "from . import one, lost\n"},
-        {"app/__init__.py": "def __getattr__(name): return 1\n"},
-    ),
-    "a module is seen to be ours": (
-        {"app/one.py": "", "use.py": "import app.gone\n"},
-        {"other.py": "import app.one\n"},
-    ),
-    "a module is completed from outside": (
-        {"app/one.py": "", "use.py": WRONG},
-        {"other.py": "import app.one\napp.one.lost = 1\n"},
-    ),
-    "a module is installed": (
-        {"app/two.py": "", "use.py": "import app.two\nimport app.one\n"},
-        {"other.py": "import sys\nsys.modules['app.one'] = object()\n"},
-    ),
-    "a module is ignored by git": (
-        {"app/two.py": "", "use.py": "import app.two\nimport app.one\n"},
-        {".gitignore": "one.py\n"},
-    ),
-    "an ignored folder is tracked": (
-        {
-            "app/two.py": "",
-            "app/made/deep/one.py": "",
-            ".gitignore": "made/\n",
-            "use.py": "import app.two\nimport app.made.one\n",
-        },
-        {"app/made/two.py": ""},
-    ),
-    "a module is compiled": (
-        {"app/two.py": "", "use.py": "import app.two\nimport app.one\n"},
-        {
-            "tools/setup.py": "from setuptools import Extension, setup\nsetup(ext_modules=[Extension('app.one', [])])\n"
-        },
-    ),
-    "a stub comes": ({"app/two.py": "", "use.py": "import app.two\nimport app.one\n"}, {"app/one.pyi": ""}),
-    "a project has a root of its own": (
-        {"sub/lib/app/__init__.py": "x = 1\n", "use.py": "from app import x, lost\n"},
-        {"sub/pyproject.toml": "[tool.setuptools.package-dir]\n'' = 'lib'\n"},
-    ),
-    "a folder is a root for those in it": (
-        {"t/one.py": "x = 1\n", "t/deep/use.py": "from one import x, lost\n"},
-        {"t/conftest.py": ""},
-    ),
-}
-
-
 @pytest.mark.parametrize("kind", REACHES)
 def test_whatever_reaches_a_file_has_it_judged_again(line: Line, kind: str) -> None:
     before, coming = REACHES[kind]
@@ -283,6 +208,17 @@ def test_facts_that_were_lost_meanwhile_count_as_changed(line: Line, judged: lis
     assert set(judged) == {"kinds.py", "uses.py", "wrong.py"}
 
 
+def test_hints_do_not_tell_of_a_file_whose_facts_were_lost_before_it_went(line: Line) -> None:
+    files = {"one.py": "", "use.py": "from one import lost\n"}
+    line.commit(files | {"other.py": "lost = 1\n"})
+    (finding,) = line.check()
+    assert finding.hint == "lost is defined in other."
+    line.commit(files)
+    repository, policy, store = GitRepository(line.path), parse_policy(""), MemoryFactsStore()
+    report = run.audit(repository, repository.resolve(), policy, store, results=line.results, workers=1)
+    assert [f.hint for f in report.findings] == ["Nothing in this tree defines that name."]
+
+
 def test_what_was_absent_and_came_back_is_judged(line: Line) -> None:
     line.commit(tree(kinds="import enum\nclass Kind(enum.Enum):\n    ROT = 1\n"))
     repository = GitRepository(line.path)
@@ -321,120 +257,11 @@ def test_a_rule_that_fails_keeps_nothing(
 
 # --- after any edits ------------------------------------------------------------------------------------------------
 
-PATHS = (
-    "a.py",
-    "conftest.py",
-    "pkg/__init__.py",
-    "pkg/a.py",
-    "pkg/b.py",
-    "pkg/sub/__init__.py",
-    "pkg/sub/c.py",
-    "pkg/sub/d/e.py",
-    "lib/pkg/__init__.py",
-    "lib/pkg/a.py",
-    "lib/one.py",
-    "setup.py",
-    "use.py",
-    "tests/__init__.py",
-    "tests/test_x.py",
-    "tests/test_y.py",
-)
-SOURCES = (
-    KIND,
-    KIND + "    GREEN = 3\n",
-    "\n\n" + KIND,
-    "from pkg.a import lost\n",
-    "from pkg.b import lost\nimport pkg.one\nfrom pkg.sub.use import x\n",
-    "lost = 1\n",
-    "LOST = 1\nlOST = 2\n",
-    "lOST = 2\nLOST = 1\n",
-    KIND.replace("RED", "ROT") + "class Other(Kind.__class__): pass\n",
-    "import enum\nclass Base(enum.Enum):\n    def f(self): pass\nclass Kind(Base):\n    RED = 1\n",
-    "from pkg.a import Kind\nKind.BLUE\n",
-    "from pkg.a import Kind\nKind.RED, Kind['RED']\n",
-    "from pkg.b import *\nKind.RED\n",
-    "from pkg.b import *\nfrom pkg.a import *\n__all__ = ['Kind']\n",
-    "from .a import Kind\n",
-    "from . import a, b\nb.Kind.BLUE\n",
-    "from .. import a\nfrom ..b import Kind\nKind.RED\n",
-    "from pkg import Kind, a\na.Kind.BLUE; Kind['GREEN']\n",
-    "import pkg.a as m\nm.Kind.RED, m.Nothing\n",
-    "import pkg.a as m\nm.Kind.RED\nm.Kind.BLUE = 3\n",
-    "import pkg.a\npkg.a.extra = 1\nsetattr(pkg.a.Kind, str(1), 2)\n",
-    "from pkg.a import extra\n",
-    "from pkg.sub.c import Kind\nfrom pkg.sub import c, d\nKind.RED\n",
-    "import pkg.sub.d.e\npkg.sub.d.e.Kind.RED\n",
-    "try:\n    from pkg.a import Kind\nexcept ImportError:\n    from pkg.b import Kind\nKind.BLUE\n",
-    "from pkg.b import Kind as K\nKind = K\nclass Mine(Kind): pass\nMine.RED\n",
-    "def __getattr__(name): return 1\n",
-    "import sys\nsys.modules['pkg.b'] = None\n",
-    "import use\nuse.Kind.BLUE\nimport pkg.b.deep\n",
-    "import one\nfrom one import Kind\nKind.RED\n",
-    "import a\na.Kind.RED\nfrom a import b\n",
-    "from tests import test_x\nfrom tests.test_x import Kind\nKind.RED\n",
-    "from setuptools import setup, Extension\nsetup(ext_modules=[Extension('pkg.b', ['b.c'])])\n",
-    "from pkg import b, made\nfrom pkg.made import x\n",
-    "class (:\n",
-    "x = 1\n",
-    "",
-)
-BESIDE = {
-    "pyproject.toml": (
-        "[tool.pytest.ini_options]\npythonpath = ['pkg']\n",
-        "[tool.setuptools.package-dir]\n'' = 'lib'\n",
-        "",
-    ),
-    "pkg/.gitignore": ("made.py\n", "b.py\n", "sub/\n"),
-    "pkg/b.pyi": ("",),
-    "pkg/__init__.pyi": ("",),
-    "pkg/made.pyx": ("",),
-    "pkg/made.proto": ("",),
-    "__init__.py": ("", "from . import a\n"),
-    "pkg/sub/.keep": ("",),
-    "README.md": ("Hello", "Bye"),
-}
-# What stands there before any edit: names that lead to each other, and findings with hints of all kinds.
-BASE = {
-    "pkg/__init__.py": "from pkg.a import Kind\n",
-    "pkg/a.py": KIND,
-    "pkg/b.py": "from pkg.a import *\n",
-    "pkg/sub/__init__.py": "",
-    "pkg/sub/c.py": "from ..b import Kind\nKind.GREEN\nKind.RED\n",
-    "lib/one.py": "x = 1\n",
-    "use.py": "from pkg.a import lost\nfrom pkg import Kind, sub, made\nimport pkg.one\nKind.LAST, Kind.BLEU\n",
-    "tests/test_x.py": "import one\nfrom one import Kind\nfrom pkg.a import Kind as K\nK.RED, K.BLUE, K['MAUVE']\n",
-}
-# What is put before the text that a file has.
-AHEAD = ("\n\n", "lost = 1\n", "LOST = 1\n", "class Kind:\n    LAST = 1\n", "import enum\n", "x = 2\n")
-EDIT = st.one_of(
-    st.tuples(st.sampled_from(PATHS), st.sampled_from(AHEAD)),
-    st.tuples(st.sampled_from(PATHS), st.sampled_from(SOURCES)),
-    st.tuples(st.sampled_from(PATHS), st.none()),
-    st.sampled_from(sorted(BESIDE)).flatmap(
-        lambda path: st.tuples(st.just(path), st.one_of(st.none(), st.sampled_from(BESIDE[path])))
-    ),
-    st.tuples(st.sampled_from(PATHS), st.sampled_from(PATHS)),  # a rename
-)
 POLICIES = (
     "",
     'version = 1\n[zones]\ntest = ["pkg/b.py", "lib/**"]\n',
     'version = 1\nexclude = ["pkg/b.py"]\n',
 )
-
-
-def edited(files: Mapping[str, str], edits: list[tuple[str, str | None]]) -> dict[str, str]:
-    result = dict(files)
-    for path, text in edits:
-        if text is None:
-            result.pop(path, None)
-        elif text in PATHS:
-            if path in result:
-                result[text] = result.pop(path)
-        elif text in AHEAD:
-            result[path] = text + result.get(path, "")
-        else:
-            result[path] = text
-    return result
 
 
 @pytest.mark.long
