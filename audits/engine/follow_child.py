@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import BinaryIO, NoReturn
 
 import msgspec
@@ -44,15 +45,15 @@ def followed(stream: BinaryIO, parse: Parse) -> Iterator[Seen]:
     rules = [RULES[name] for name in task.rules]
     follower = Follower(task.policy, rules, task.registry, store.get_many, task.unreadable, parse)
     is_start = True
-    while (frame := read_frame(stream)) is not None:
-        portion = msgspec.msgpack.decode(frame, type=Portion)
-        store.put_many(portion.facts)
-        for step in portion.steps:
-            seen = follower.follow(step)
-            if not is_start:
-                yield seen
-            is_start = False
-    follower.close()
+    with closing(follower):  # also when nobody asks for more than the last
+        while (frame := read_frame(stream)) is not None:
+            portion = msgspec.msgpack.decode(frame, type=Portion)
+            store.put_many(portion.facts)
+            for step in portion.steps:
+                seen = follower.follow(step)
+                if not is_start:
+                    yield seen
+                is_start = False
 
 
 def _nothing_to_parse(shas: object) -> NoReturn:

@@ -1,9 +1,10 @@
 """History follows commits and says at each what a full audit of its tree says; lives begin and end where they do."""
 
+import gc
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from audits.engine import followers, git_executable, live
 from audits.engine import history as engine_history
 from audits.engine.cache import MemoryFactsStore
+from audits.engine.codebase import Codebase
 from audits.engine.facts import Class, Facts, Import
 from audits.engine.findings import Progress
 from audits.engine.follow_child import Portion, Task
@@ -453,6 +455,40 @@ def test_a_history_that_is_stopped_leaves_no_process_behind(
             )
         )
     assert begun and all(process.poll() is not None for process in begun)
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def codebases() -> list[Codebase]:
+    return [known for known in gc.get_objects() if isinstance(known, Codebase)]
+
+
+@pytest.mark.usefixtures("without_collector")
+@pytest.mark.parametrize("asked", [1, None], ids=["not read to the end", "nothing asked after the last"])
+@pytest.mark.parametrize(
+    "child", [None, ("-c", ONE_ANSWER)], ids=["followed here", "taken over from a child"]
+)
+def test_a_history_leaves_no_codebase_behind(
+    story: Story, monkeypatch: pytest.MonkeyPatch, asked: int | None, child: tuple[str, ...] | None
+) -> None:
+    head = branches(story)
+    if child is not None:
+        monkeypatch.setattr(followers, "PART", 1)
+        monkeypatch.setattr(followers, "CHILD", child)
+    before = codebases()
+    repository = GitRepository(story.path)
+    commits = len(repository.log(head))
+    found = history(repository, repository.resolve(head), parse_policy(POLICY), KNOWN, workers=2)
+    for _ in range(asked or commits):
+        next(found)
+    del found
+    assert [known for known in codebases() if known not in before] == []
 
 
 def test_progress_is_told_and_can_stop_it(story: Story) -> None:
