@@ -40,21 +40,18 @@ def _pair_similar(
     repository: GitRepository, lost: Mapping[str, str], new: Mapping[str, str], found: dict[str, str]
 ) -> None:
     lengths = {sha: repository.size(sha) or 0 for sha in {*lost.values(), *new.values()}}
-    # Of two others the larger one has more than the smaller one can give it; most needn't even be read.
+    # The larger one of two has more than the smaller one can give it: most needn't even be read.
     alike = [
         (old, path)
         for old, old_sha in lost.items()
         for path, sha in new.items()
-        if min(lengths[old_sha], lengths[sha]) >= SIMILARITY * max(lengths[old_sha], lengths[sha])
+        if min(lengths[old_sha], lengths[sha]) + 1 >= SIMILARITY * max(lengths[old_sha], lengths[sha])
     ]
     read = {lost[old] for old, _ in alike} | {new[path] for _, path in alike}
     lines = {sha: Counter((repository.blob(sha) or b"").splitlines()) for sha in read}
-    sizes = {sha: _bytes(text) for sha, text in lines.items()}
     pairs = []
     for old, path in alike:
-        one, other = lost[old], new[path]
-        larger = max(sizes[one], sizes[other])
-        score = _common(lines[one], lines[other]) / larger if larger else 1.0
+        score = similarity(lines[lost[old]], lines[new[path]])
         if score >= SIMILARITY:
             pairs.append((-score, old.rpartition("/")[2] != path.rpartition("/")[2], old, path))
     taken: set[str] = set()
@@ -67,13 +64,9 @@ def _pair_similar(
 def similarity(one: Counter[bytes], other: Counter[bytes]) -> float:
     """The share of bytes, in lines, that two texts have in common, of the larger one."""
     largest = max(_bytes(one), _bytes(other))
-    return _common(one, other) / largest if largest else 1.0
-
-
-def _common(one: Counter[bytes], other: Counter[bytes]) -> int:
-    """The bytes, in lines, that two texts have in common."""
-    return sum(len(line) * min(one[line], other[line]) for line in one.keys() & other.keys())
+    return _bytes(one & other) / largest if largest else 1.0
 
 
 def _bytes(lines: Counter[bytes]) -> int:
-    return sum(len(line) * count for line, count in lines.items())
+    """How long lines are together, each with its end: one byte, as git counts it, also where it has two."""
+    return sum((len(line) + 1) * count for line, count in lines.items())
