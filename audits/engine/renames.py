@@ -49,9 +49,12 @@ def _pair_similar(
     ]
     read = {lost[old] for old, _ in alike} | {new[path] for _, path in alike}
     lines = {sha: Counter((repository.blob(sha) or b"").splitlines()) for sha in read}
+    sizes = {sha: _bytes(text) for sha, text in lines.items()}
     pairs = []
     for old, path in alike:
-        score = similarity(lines[lost[old]], lines[new[path]])
+        one, other = lost[old], new[path]
+        larger = max(sizes[one], sizes[other])
+        score = _common(lines[one], lines[other]) / larger if larger else 1.0
         if score >= SIMILARITY:
             pairs.append((-score, old.rpartition("/")[2] != path.rpartition("/")[2], old, path))
     taken: set[str] = set()
@@ -64,7 +67,12 @@ def _pair_similar(
 def similarity(one: Counter[bytes], other: Counter[bytes]) -> float:
     """The share of bytes, in lines, that two texts have in common, of the larger one."""
     largest = max(_bytes(one), _bytes(other))
-    return _bytes(one & other) / largest if largest else 1.0
+    return _common(one, other) / largest if largest else 1.0
+
+
+def _common(one: Counter[bytes], other: Counter[bytes]) -> int:
+    """The bytes, in lines, that two texts have in common."""
+    return sum((len(line) + 1) * min(one[line], other[line]) for line in one.keys() & other.keys())
 
 
 def _bytes(lines: Counter[bytes]) -> int:
