@@ -15,7 +15,7 @@ _MATTERING = _STANDS_FOR_MODULE | {suffix for _, suffix in _GENERATED}
 BUILD_FILES = frozenset({".gitignore", "pyproject.toml", "meson.build", "CMakeLists.txt"})
 
 _MAX_PATTERNS = 5_000
-_MAX_MATCHED = 200_000
+_MAX_MATCHED = 50_000
 _MAX_PATTERN_LENGTH = 500
 _QUOTED_NAME = re.compile(r"""(['"])([A-Za-z_]\w*(?:\.\w+)*)\1""")
 _CMAKE_MODULE = re.compile(r"(?:add_library|add_module|add_extension\w*)\s*\(\s*(\w+)", re.IGNORECASE)
@@ -198,7 +198,7 @@ class _Ignore:
         return found
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _ignore_of(text: str) -> _Ignore:
     """The same text means the same at every commit, and in every folder."""
     return _Ignore(text)

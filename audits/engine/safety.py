@@ -17,7 +17,7 @@ _SECTION = re.compile(r'\s*\[submodule\s+"((?:\\.|[^"\\])*)"\s*\]')
 _VALUE = re.compile(r'\s*(path|url|update)\s*=\s*"?(.*?)"?\s*$', re.IGNORECASE)
 
 
-@lru_cache(maxsize=1 << 14)  # a history names the same paths again and again
+@lru_cache(maxsize=1 << 13)  # a history names the same paths again and again
 def is_safe(path: str) -> bool:
     """Whether a path is one that an honest tree can hold."""
     return _NAMES.search(path if path.isascii() else _IGNORED.sub("", path)) is None
