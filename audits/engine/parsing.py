@@ -1,6 +1,7 @@
 """Many blobs -> facts, in child processes that may die: a batch that kills its child is halved until the one file
 is found."""
 
+import atexit
 import os
 import queue
 import select
@@ -152,6 +153,7 @@ def _code_file() -> IO[bytes] | None:
         file.flush()
     except OSError:
         return None
+    atexit.register(file.close)
     return file
 
 
