@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import cache_from_source
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -95,13 +96,32 @@ def pytest_configure(config: pytest.Config) -> None:
         cursor.execute(f"CREATE DATABASE {template}")
     connection.close()
     address = urlsplit(os.environ["DATABASE_URL"])
-    subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
         cwd=BASE_DIR,
         env={**os.environ, "DATABASE_URL": urlunsplit(address._replace(path="/" + template))},
-        check=True,
-    )
+    ) as migrate:
+        collect_once()
+    if migrate.returncode != 0:
+        raise subprocess.CalledProcessError(migrate.returncode, migrate.args)
     os.environ["SSOT_TEST_TEMPLATE"] = template
+
+
+def collect_once() -> None:
+    """Have tests compiled, in a process of its own: workers that begin together would all do it, each for itself.
+
+    What doesn't work here is told by the workers.
+    """
+    compiled = Path(cache_from_source(__file__)).parent.glob("test_*-pytest-*.pyc")
+    if not sys.dont_write_bytecode and not any(compiled):
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:xdist", "-p", "no:cacheprovider"],
+            cwd=BASE_DIR,
+            env={name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
 
 
 @pytest.hookimpl(trylast=True)

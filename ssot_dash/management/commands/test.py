@@ -108,8 +108,13 @@ def outcome(code: int) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Ours without what manage.py has set for Django: the tests start servers first, then choose settings."""
-    return {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    """Ours without what manage.py has set for Django: the tests start servers first, then choose settings.
+
+    And without the wish that Python keeps no compiled files: the tests start some hundred processes, and each would
+    compile the whole site anew.
+    """
+    left_out = {"DJANGO_SETTINGS_MODULE", "PYTHONDONTWRITEBYTECODE"}
+    return {name: value for name, value in os.environ.items() if name not in left_out}
 
 
 def get_browser() -> None:
