@@ -8,6 +8,7 @@ All this is done when this file is imported, because other conftest files may im
 """
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -145,6 +146,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         size -= len(part) + room
         left -= 1
     items += others
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays until the end, so nobody has to look for garbage in it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _lateness(item: pytest.Item) -> int:
