@@ -19,14 +19,10 @@ from ssot_dash import health
 from ssot_dash.embedded import processes
 from ssot_dash.embedded.data import BASE_DIR
 from ssot_dash.embedded.up import KEPT_SECONDS, MARK
+from tests.background import hear_ctrl_c
 from tests.ports import free_port
 
 START_SECONDS = 300
-
-
-def _hears_ctrl_c() -> None:
-    """Tests that a shell runs in the background ignore Ctrl-C, and so would what they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _parent(pid: int) -> int | None:
@@ -61,7 +57,7 @@ class Site:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
-                preexec_fn=_hears_ctrl_c,  # noqa: PLW1509 - no other threads here
+                preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no other threads here
             )
 
     def said(self) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from ssot_dash.embedded.data import BASE_DIR
+from tests.background import hear_ctrl_c
 
 DJANGO = """
 import json, sys
@@ -78,6 +79,7 @@ class Checkout:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 - no other threads here
         )
 
     def run(self, *arguments: str) -> tuple[int, str]:
