@@ -46,12 +46,23 @@ def made_once(name: str, apps: Collection[str], make: Callable[[], object]) -> N
     What is made beside them, such as files, has to last as long as the process.
     """
     if name in _made:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("".join(_ADD.format(table, name) for table in _kept(name)))
+        again(name)
     else:
         make()
         _keep(name, [table for table in _names(_TABLES) if table.partition("_")[0] in apps])
         _made.add(name)
+
+
+def made_before(name: str, apps: Collection[str], make: Callable[[], object]) -> None:
+    """The same for tests that are rolled back: called once before the first of them, and each asks for ``again``."""
+    made_once(name, apps, make)
+    put_back()
+
+
+def again(name: str) -> None:
+    """The rows that were made once."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("".join(_ADD.format(table, name) for table in _kept(name)))
 
 
 def put_back() -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from pytest_django.plugin import DjangoDbBlocker
 
+from audits.models import Repository
+from tests import as_migrated
 from tests.audits.story import Chapter, Story, chapters_at, tell
 
 
@@ -16,10 +19,20 @@ def chapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Chapt
     return path, chapters_at(path)
 
 
+@pytest.fixture(scope="session")
+def kept_story(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, chapters: tuple[Path, list[Chapter]]
+) -> None:
+    with django_db_blocker.unblock():
+        as_migrated.made_before("story", ["audits", "ids"], lambda: tell(*chapters))
+
+
 @pytest.fixture
-def story(db: None, chapters: tuple[Path, list[Chapter]]) -> Story:
+def story(kept_story: None, db: None) -> Story:
     """The repository with all three commits audited; RUN is gone at the last one."""
-    return tell(*chapters)
+    as_migrated.again("story")
+    repository = Repository.objects.get(slug="story")
+    return Story(repository, list(repository.audits.order_by("pk")))
 
 
 SignIn = Callable[..., Client]
