@@ -14,7 +14,7 @@ from audits.engine.sarif import as_sarif, sarif_pieces
 from audits.models import Audit, AuditProblem, Violation
 from audits.models.waiver import today
 from tests.audits.story import Chapter, Story
-from tests.audits.views.conftest import chapters, story  # noqa: F401 (fixtures)
+from tests.audits.views.conftest import chapters, kept_story, story  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.django_db
 
