@@ -36,8 +36,8 @@ from audits.engine.facts import (
     Literal,
     Patch,
     Reference,
-    kept,
     packed_literals,
+    packed_rows,
 )
 from audits.engine.idioms import (
     ALL_GUARDS,
@@ -892,11 +892,11 @@ class _Extractor:
             stars=tuple(binding for _, _, binding in self.module.stars),
             public=self._public(),
             dynamic=self.dynamic,
-            packed_references=kept(self._references()),
+            packed_references=packed_rows(self._references()),
             patches=tuple(self._patches()),
             installed=tuple(self.installed),
             built=tuple(self.built),
-            packed_definitions=kept(self.definitions),
+            packed_definitions=packed_rows(self.definitions),
             literals=packed_literals(self.literals),
         )
 

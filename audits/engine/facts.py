@@ -168,7 +168,7 @@ class Patch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 _encoder = msgspec.msgpack.Encoder()
 NO_LITERALS = msgspec.Raw(_encoder.encode(_Literals()))
-NOTHING_KEPT = msgspec.Raw(_encoder.encode(()))
+NO_ROWS = msgspec.Raw(_encoder.encode(()))
 _references_decoder = msgspec.msgpack.Decoder(tuple[Reference, ...])
 _definitions_decoder = msgspec.msgpack.Decoder(tuple[Definition, ...])
 
@@ -194,11 +194,11 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, dict=True):
     stars: tuple[int, ...] = ()
     public: tuple[str, ...] | None = None
     dynamic: bool = False
-    packed_references: msgspec.Raw = NOTHING_KEPT
+    packed_references: msgspec.Raw = NO_ROWS
     patches: tuple[Patch, ...] = ()
     installed: tuple[tuple[str, bool], ...] = ()
     built: tuple[str, ...] = ()
-    packed_definitions: msgspec.Raw = NOTHING_KEPT
+    packed_definitions: msgspec.Raw = NO_ROWS
     literals: msgspec.Raw = NO_LITERALS
 
     @cached_property
@@ -255,7 +255,7 @@ def decode(data: bytes) -> Facts:
     return _decoder.decode(_codec.decompress(data))
 
 
-def kept(values: Iterable[Reference] | Iterable[Definition]) -> msgspec.Raw:
+def packed_rows(values: Iterable[Reference] | Iterable[Definition]) -> msgspec.Raw:
     """References or definitions as the facts of a file keep them."""
     return msgspec.Raw(_encoder.encode(tuple(values)))
 

@@ -1,4 +1,4 @@
-"""Repositories to audit, as rows."""
+"""Repositories to audit, and the story of ``tests.audits.story``, as rows."""
 
 from collections.abc import Callable
 from itertools import count
@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from pytest_django.plugin import DjangoDbBlocker
 
 from audits import policies
 from audits.models import Repository
+from tests import as_migrated
+from tests.audits.story import Chapter, Story, chapters_at, tell
 from tests.samples import commit_tree, init_repository
 
 AddRepository = Callable[..., Repository]
@@ -53,3 +56,25 @@ def drifting(tmp_path: Path) -> Drifting:
     mended = before | {"app/ids.py": enum + "    RUN = 'run'\n", "app/runs.py": use}
     third = commit_tree(path, mended, "Runs are an ID type", 1_700_000_200, [second])
     return Drifting(path, first, second, third)
+
+
+@pytest.fixture(scope="session")
+def chapters(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Chapter]]:
+    path = tmp_path_factory.mktemp("story") / "repo"
+    return path, chapters_at(path)
+
+
+@pytest.fixture(scope="session")
+def kept_story(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, chapters: tuple[Path, list[Chapter]]
+) -> None:
+    with django_db_blocker.unblock():
+        as_migrated.made_before("story", ["audits", "ids"], lambda: tell(*chapters))
+
+
+@pytest.fixture
+def story(kept_story: None, db: None) -> Story:
+    """The repository with all three commits audited; RUN is gone at the last one."""
+    as_migrated.again("story")
+    repository = Repository.objects.get(slug="story")
+    return Story(repository, list(repository.audits.order_by("pk")))

@@ -14,7 +14,6 @@ from audits.engine.sarif import as_sarif, sarif_pieces
 from audits.models import Audit, AuditProblem, Violation
 from audits.models.waiver import today
 from tests.audits.story import Chapter, Story
-from tests.audits.views.conftest import chapters, kept_story, story  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +26,7 @@ def whole(audit: Audit) -> Report:
     return Report(**values, findings=tuple(reports.findings_of(audit)), problems=report.problems)
 
 
-def test_a_report_read_from_rows_is_the_engine_s(story: Story, chapters: Chapters) -> None:  # noqa: F811
+def test_a_report_read_from_rows_is_the_engine_s(story: Story, chapters: Chapters) -> None:
     newest, said = story.audits[-1], chapters[1][-1].report
     assert [f.order for f in whole(newest).findings] == [f.order for f in said.findings]
     assert {f.fingerprint for f in whole(newest).findings} == {f.fingerprint for f in said.findings}
@@ -35,7 +34,7 @@ def test_a_report_read_from_rows_is_the_engine_s(story: Story, chapters: Chapter
 
 
 @pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 0), (2, 1), (1, 2), (1, 1)])
-def test_two_audits_compare_as_their_reports_do(story: Story, one: int, other: int) -> None:  # noqa: F811
+def test_two_audits_compare_as_their_reports_do(story: Story, one: int, other: int) -> None:
     audit, base = story.audits[one], story.audits[other]
     AuditProblem.objects.create(audit=audit, path="app/runner.py", kind="too-large", message="large")
     wanted = compared(whole(audit), baseline_of(whole(base)))
@@ -45,7 +44,7 @@ def test_two_audits_compare_as_their_reports_do(story: Story, one: int, other: i
     assert {finding.fingerprint for _, finding in verdict.first_new(100)} == wanted.new
 
 
-def test_what_an_audit_could_not_look_at_is_not_gone(story: Story) -> None:  # noqa: F811
+def test_what_an_audit_could_not_look_at_is_not_gone(story: Story) -> None:
     second, third = story.audits[1:]
     gone = reports.verdict(third, second).gone
     AuditProblem.objects.create(audit=third, path="app/late.py", kind="too-large", message="large")
@@ -55,7 +54,7 @@ def test_what_an_audit_could_not_look_at_is_not_gone(story: Story) -> None:  # n
     assert reports.verdict(third, second).gone == 0
 
 
-def test_a_file_that_can_not_be_parsed_hides_what_was_in_it(story: Story) -> None:  # noqa: F811
+def test_a_file_that_can_not_be_parsed_hides_what_was_in_it(story: Story) -> None:
     second, third = story.audits[1:]
     gone = reports.verdict(third, second).gone
     seen = third.sightings.select_related("violation").first()
@@ -64,7 +63,7 @@ def test_a_file_that_can_not_be_parsed_hides_what_was_in_it(story: Story) -> Non
     assert reports.verdict(third, second).gone == gone - 1
 
 
-def test_what_is_new_and_waived_is_counted_apart(story: Story) -> None:  # noqa: F811
+def test_what_is_new_and_waived_is_counted_apart(story: Story) -> None:
     first, second, _ = story.audits
     assert (reports.verdict(second, first).new, reports.verdict(second, first).waived) == (1, 0)
     late = Violation.objects.filter(path="app/late.py")
@@ -76,7 +75,7 @@ def test_what_is_new_and_waived_is_counted_apart(story: Story) -> None:  # noqa:
 
 
 def test_a_verdict_takes_as_many_queries_however_much_is_new(
-    story: Story,  # noqa: F811
+    story: Story,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     audit, base = Audit.objects.get(pk=story.audits[0].pk), Audit.objects.get(pk=story.audits[2].pk)
@@ -85,7 +84,7 @@ def test_a_verdict_takes_as_many_queries_however_much_is_new(
 
 
 @pytest.mark.parametrize("times", [0, 1, 501, 1000])
-def test_a_report_in_pieces_is_the_same_bytes(chapters: Chapters, times: int) -> None:  # noqa: F811
+def test_a_report_in_pieces_is_the_same_bytes(chapters: Chapters, times: int) -> None:
     said, before = chapters[1][1].report, chapters[1][0].report
     problems = (*said.problems, Problem("a.py", ProblemKind.TOO_LARGE, 'has "findings": [ in it'))
     findings = (said.findings * times)[:times]
