@@ -131,14 +131,16 @@ class _Following:
         }
         renamed = self._renames(lost, new)
         for path, (was, now) in sorted(changes.items()):
-            if now is None or now.kind != "file" or self._is_merged(commit, path, now):
+            old = renamed.get(path)
+            if now is None or now.kind != "file":
                 continue
-            if path in renamed:
-                old = renamed[path]
+            if old is None and not matches(self.pattern, path) and not self._is_followed(path):
+                continue
+            if self._is_merged(commit, path, now):
+                continue
+            if old is not None:
                 self._rename(old, path)
-                self._add(commit, path, lost[old], now)
-            elif matches(self.pattern, path) or path in self.by_path:
-                self._add(commit, path, was, now)
+            self._add(commit, path, was if old is None else lost[old], now)
         for path in lost.keys() - set(renamed.values()):
             if path in self.by_path:
                 self.by_path[path].is_gone = True

@@ -177,9 +177,9 @@ class Answers:
                 ends.update(user for user in users if user[0] not in self._kinds)
         return ends
 
-    def lose(self, key: Key) -> None:
-        """Forgets a final answer."""
-        self._known.pop(key, None)
+    def lose(self, key: Key) -> Any:
+        """Forgets a final answer; gives what it was, None when there was none."""
+        return self._known.pop(key, None)
 
     def forget(self) -> None:
         """Forgets the passing answers."""

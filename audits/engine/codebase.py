@@ -53,7 +53,7 @@ class Codebase:
         self.answers.register("attribute", self._class_attribute)
         self.answers.register("lacks", self.lacks)
         self._open: set[tuple[str, str, object]] = set()
-        self._open_attributes: set[tuple[str, str, int, str]] = set()
+        self._open_attributes: set[tuple[str, str, str, str]] = set()
         self._cycles = 0
         # While patches are read, names are looked up as if there were none.
         self._reads_patches = False
@@ -317,7 +317,7 @@ class Codebase:
         facts = self.facts[path]
         binding = facts.bindings[index]
         if binding.kind == CLASS:
-            return frozenset({ClassTarget(path, binding.index)})
+            return frozenset({ClassTarget(path, facts.class_keys[binding.index])})
         if binding.value is not None:
             return self.expr(path, binding.value)
         item = facts.imports[binding.index]
@@ -352,10 +352,10 @@ class Codebase:
 
     def class_attribute(self, target: ClassTarget, name: str) -> Targets:
         """What a name in a class, or in one of its bases, means; unknown when the text doesn't tell."""
-        return self._class_attribute(target.path, target.index, name)
+        return self._class_attribute(target.path, target.key, name)
 
-    def _class_attribute(self, path: str, index: int, name: str) -> Targets:
-        key = ("attribute", path, index, name)
+    def _class_attribute(self, path: str, class_key: str, name: str) -> Targets:
+        key = ("attribute", path, class_key, name)
         is_inner = self._reads_patches or bool(self._open)
         found: Targets | None = None if is_inner else self.answers.recall(key)
         if found is not None:
@@ -367,7 +367,7 @@ class Codebase:
         self._open_attributes.add(key)
         cycles = self._cycles
         outer = self.answers.begin()
-        found = self._attribute_in_bases(ClassTarget(path, index), name)
+        found = self._attribute_in_bases(ClassTarget(path, class_key), name)
         self._open_attributes.discard(key)
         if is_inner or (cycles != self._cycles and self._open_attributes):
             self.answers.drop(outer)
@@ -410,15 +410,22 @@ class Codebase:
 
     # --- classes ---------------------------------------------------------------------------------------------------
 
+    def classes(self, path: str) -> Iterator[tuple[ClassTarget, Class]]:
+        """The classes of a file, in the order of its text."""
+        facts = self.facts[path]
+        return (
+            (ClassTarget(path, key), cls) for key, cls in zip(facts.class_keys, facts.classes, strict=True)
+        )
+
     def class_facts(self, target: ClassTarget) -> Class:
         if self.answers.trace is not None:
             self.answers.trace.add(target.path)
-        return self.facts[target.path].classes[target.index]
+        return self.facts[target.path].classes_by_key[target.key]
 
     def has_class(self, target: ClassTarget) -> bool:
         """Whether the tree (still) has a class."""
         facts = self.modules.facts_of(target.path)
-        return facts is not None and target.index < len(facts.classes)
+        return facts is not None and target.key in facts.classes_by_key
 
     def class_name(self, target: ClassTarget) -> str:
         """``package.module.Outer.Inner``"""

@@ -100,9 +100,9 @@ class Enums:
     @cached_property
     def _by_name(self) -> dict[str, list[ClassTarget]]:
         result: dict[str, list[ClassTarget]] = {}
-        for path, facts in sorted(self._codebase.facts.items()):
-            for index, cls in enumerate(facts.classes):
-                result.setdefault(cls.name, []).append(ClassTarget(path, index))
+        for path in sorted(self._codebase.facts):
+            for target, cls in self._codebase.classes(path):
+                result.setdefault(cls.name, []).append(target)
         return result
 
     def _read(self, target: ClassTarget) -> EnumClass | None:

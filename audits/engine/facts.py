@@ -8,6 +8,7 @@ codebase's business.
 
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from importlib.util import find_spec
@@ -200,6 +201,21 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, dict=True):
     built: tuple[str, ...] = ()
     packed_definitions: msgspec.Raw = NO_ROWS
     literals: msgspec.Raw = NO_LITERALS
+
+    @cached_property
+    def class_keys(self) -> tuple[str, ...]:
+        """What each class is called here alone: its qualified name, numbered from the second of that name on. Unlike
+        its index it stays when other classes come and go."""
+        seen: Counter[str] = Counter()
+        keys = []
+        for cls in self.classes:
+            seen[cls.qualname] += 1
+            keys.append(cls.qualname if seen[cls.qualname] == 1 else f"{cls.qualname}#{seen[cls.qualname]}")
+        return tuple(keys)
+
+    @cached_property
+    def classes_by_key(self) -> dict[str, Class]:
+        return dict(zip(self.class_keys, self.classes, strict=True))
 
     @cached_property
     def references(self) -> tuple[Reference, ...]:

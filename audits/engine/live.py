@@ -283,8 +283,8 @@ class LiveAudit:
         ends |= self._answers.doubt(self._read_patches(dirty | _paths(ends, _PATCHES)))
         self._codebase.forget()
         ends |= self._answers.settle()
-        self._lose_imports(importing | _paths(ends, IMPORTS), _paths(ends, FAILING))
-        dirty |= _paths(ends, _FINDINGS, _PATCHES, IMPORTS, FAILING)
+        dirty |= _paths(ends, _FINDINGS, _PATCHES)
+        dirty |= self._renew_imports(importing, _paths(ends, IMPORTS), _paths(ends, FAILING))
         self._judge(dirty)
         return dirty
 
@@ -339,15 +339,31 @@ class LiveAudit:
             self._codebase.shape.set_confirmed({place for place, count in self._confirmed.items() if count})
         return {f"!{place}" for place in flips}
 
-    def _lose_imports(self, importing: set[str], failing: set[str]) -> None:
-        """Forgets what files import, and which of their imports fail."""
-        for path in importing:
-            self._answers.lose((IMPORTS, path))
-            if path not in self._facts:
-                self._answers.note((IMPORTS, path), set())
-                self._answers.note((FAILING, path), set())
-        for path in importing | failing:
-            self._answers.lose((FAILING, path))
+    def _renew_imports(self, importing: set[str], doubtful: set[str], failing: set[str]) -> set[str]:
+        """Forgets what files import (``importing``, ``doubtful``), and which of their imports fail (``failing``, too).
+        Answers for which of the others this is something else now; ``importing`` are judged again anyway."""
+        answers = self._answers
+        others: dict[str, tuple[object, object]] = {}
+        for path in importing | doubtful | failing:
+            failed = answers.lose((FAILING, path))
+            imports = answers.lose((IMPORTS, path)) if path in importing or path in doubtful else None
+            if path not in importing:
+                others[path] = imports, failed
+            elif path not in self._facts:
+                answers.note((IMPORTS, path), set())
+                answers.note((FAILING, path), set())
+        return {
+            path for path, (imports, failed) in others.items() if not self._import_as(path, imports, failed)
+        }
+
+    def _import_as(self, path: str, imports: object, failed: object) -> bool:
+        """Whether a file still imports the same (None: that is known), and the same imports of it fail."""
+        self._answers.trace = set()
+        is_same = (
+            imports is None or self._codebase.imported_modules(path) == imports
+        ) and self._codebase.failing_imports(path) == failed
+        self._answers.trace = None
+        return is_same
 
     def _read_patches(self, paths: set[str]) -> set[str]:
         """Brings up to date what is set from outside on what; answers the inputs that change by that."""

@@ -265,8 +265,8 @@ def _definitions(codebase: Codebase, imports: _Imports) -> Iterator[Entry]:
 
 def _is_enum(codebase: Codebase, enums: Enums, where: tuple[str, str]) -> bool:
     return any(
-        known.qualname == where[1] and enums.get(ClassTarget(where[0], index)) is not None
-        for index, known in enumerate(codebase.facts[where[0]].classes)
+        known.qualname == where[1] and enums.get(target) is not None
+        for target, known in codebase.classes(where[0])
     )
 
 
@@ -277,13 +277,13 @@ def _families(codebase: Codebase, imports: _Imports) -> Iterator[Entry]:
     """Classes whose names end in the same two words, the last one a role, where one is imported far more than the
     others; those that inherit from it, or share a base with it, belong together on purpose."""
     groups: dict[str, list[tuple[ClassTarget, str]]] = {}
-    for path, facts in codebase.facts.items():
+    for path in codebase.facts:
         if codebase.policy.zone(path) is not Zone.PROD:
             continue
-        for index, known in enumerate(facts.classes):
+        for target, known in codebase.classes(path):
             words = _WORDS.findall(known.name)
             if known.qualname == known.name and len(words) >= 2 and words[-1] in _ROLES:
-                groups.setdefault("".join(words[-2:]), []).append((ClassTarget(path, index), known.name))
+                groups.setdefault("".join(words[-2:]), []).append((target, known.name))
     found: list[tuple[int, str, Entry]] = []
     for stem, members in groups.items():
         entry = _family(codebase, imports, stem, members)
@@ -425,17 +425,17 @@ def _bases(codebase: Codebase) -> Iterator[Entry]:
     """The base that most test classes of the tree inherit from, when it is one of the tree itself."""
     tests = 0
     with_base: Counter[ClassTarget] = Counter()
-    for path, facts in codebase.facts.items():
+    for path in codebase.facts:
         if codebase.policy.zone(path) is not Zone.TEST:
             continue
-        for index, known in enumerate(facts.classes):
+        for target, known in codebase.classes(path):
             if known.qualname == known.name and known.name.startswith("Test"):
                 tests += 1
-                line = codebase.mro(ClassTarget(path, index))
+                line = codebase.mro(target)
                 with_base.update({t for t in line if isinstance(t, ClassTarget) and t.path != path})
     if not with_base:
         return
-    base, count = max(with_base.items(), key=lambda row: (row[1], row[0].path, row[0].index))
+    base, count = max(with_base.items(), key=lambda row: (row[1], row[0].path, row[0].key))
     if count >= 20 and count / tests >= 1 / 4:
         comments = (
             f"{count:,} of {tests:,} test classes inherit from it; the other {tests - count:,} would be findings.",

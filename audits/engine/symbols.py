@@ -185,7 +185,7 @@ class Symbols:
         facts = self._codebase.facts[path]
         binding = facts.bindings[candidate]
         if binding.kind == CLASS:
-            return frozenset({self._codebase.class_name(ClassTarget(path, binding.index))})
+            return frozenset({self._codebase.class_name(ClassTarget(path, facts.class_keys[binding.index]))})
         if binding.kind == ALIAS:
             key = (path, candidate)
             if binding.value is None or key in self._aliases:

@@ -1,32 +1,28 @@
 """What a dotted name can mean."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleTarget:
+class ModuleTarget(msgspec.Struct, frozen=True, gc=False):
     """A module of the tree: a file's path, or a folder's path with a trailing slash for a namespace package."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClassTarget:
-    """A class of the tree: its file's path and its index in that file's facts."""
+class ClassTarget(msgspec.Struct, frozen=True, gc=False):
+    """A class of the tree: its file's path, and its key among the classes of that file (``Facts.class_keys``)."""
 
     path: str
-    index: int
+    key: str
 
 
-@dataclass(frozen=True, slots=True)
-class External:
+class External(msgspec.Struct, frozen=True, gc=False):
     """Something outside the tree, by its dotted name as far as it was written."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(msgspec.Struct, frozen=True, gc=False):
     """A first-party module or name that isn't there, by its dotted name.
 
     ``module`` is the module that the name isn't in, empty when a whole module is missing. ``above`` says that a
@@ -38,8 +34,7 @@ class Missing:
     above: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True, gc=False):
     """Something that the text doesn't tell: a function, a value, a name of a dynamic module."""
 
 

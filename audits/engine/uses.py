@@ -17,9 +17,8 @@ def uses(codebase: Codebase) -> tuple[Use, ...]:
     names = {entry.enum for entry in codebase.policy.registry}
     enums: dict[ClassTarget, dict[str, str]] = {}
     found: list[Use] = []
-    for path, facts in codebase.facts.items() if names else ():
-        for index, cls in enumerate(facts.classes):
-            target = ClassTarget(path, index)
+    for path in codebase.facts if names else ():
+        for target, cls in codebase.classes(path):
             if codebase.class_name(target) not in names:
                 continue
             texts = [(member, value, line) for member, value, line in cls.texts if member not in cls.ignored]
@@ -43,7 +42,7 @@ def _uses_of(
     for position, name in enumerate(steps):
         owners = [t for t in targets if isinstance(t, ClassTarget) and name in enums.get(t, ())]
         if owners:
-            owner = min(owners, key=lambda target: (target.path, target.index))
+            owner = min(owners, key=lambda target: (target.path, target.key))
             for line, column, scope, _ in reference.places:
                 yield _use(codebase, path, owner, name, enums[owner][name], (line, column, scope))
             return

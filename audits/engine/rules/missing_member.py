@@ -9,6 +9,7 @@ hint says which of these the tree suggests.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from audits.engine.codebase import Codebase
 from audits.engine.enums import EnumClass, Enums
@@ -44,42 +45,61 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
     enums = Enums(codebase)
 
     def check_file(path: str) -> Iterator[Finding]:
-        roots: dict[tuple[tuple[int, ...], str], Targets] = {}
         facts = codebase.facts[path]
         modules = codebase.imported_modules(path)
+        roots: dict[tuple[tuple[int, ...], str], _Root] = {}
         for reference in facts.references:
-            if reference.expr.attributes or reference.key is not None:
-                key = (reference.expr.candidates, reference.expr.root)
-                targets = roots.get(key)
-                if targets is None:
-                    if _is_from_outside(facts, modules, reference.expr):
-                        targets = NOTHING
-                    else:
-                        targets = codebase.root(path, reference.expr)
-                    roots[key] = targets = targets if _can_hold_enums(targets) else NOTHING
-                if targets:
-                    yield from _check_reference(codebase, enums, path, reference, targets)
+            expr = reference.expr
+            if not expr.attributes and reference.key is None:
+                continue
+            key = (expr.candidates, expr.root)
+            root = roots.get(key)
+            if root is None:
+                root = _OUTSIDE
+                if not _is_from_outside(facts, modules, expr):
+                    root = _Root.of(enums, codebase.root(path, expr))
+                roots[key] = root
+            # Most are functions of modules, methods of classes: only what is read of that could be an enum's.
+            if root.targets and (root.owners or len(expr.attributes) > 1 or reference.key is not None):
+                yield from _check_reference(codebase, enums, path, reference, root)
 
     return check_file
 
 
+class _Root(NamedTuple):
+    """What the root of references can mean, nothing where that can't lead to an enum, and the enums among it."""
+
+    targets: Targets
+    owners: list[EnumClass]
+
+    @classmethod
+    def of(cls, enums: Enums, targets: Targets) -> "_Root":
+        return cls(targets, _enums_of(enums, targets)) if _can_hold_enums(targets) else _OUTSIDE
+
+
+_OUTSIDE = _Root(NOTHING, [])
+_HOLDERS = (ModuleTarget, ClassTarget)
+
+
 def _check_reference(
-    codebase: Codebase, enums: Enums, path: str, reference: Reference, targets: Targets
+    codebase: Codebase, enums: Enums, path: str, reference: Reference, root: _Root
 ) -> Iterator[Finding]:
-    """``targets`` are what the root of the reference can mean."""
-    for name in reference.expr.attributes:
-        if not _can_hold_enums(targets):
-            return
-        owners = _enums_of(enums, targets)
+    targets, owners = root
+    attributes = reference.expr.attributes
+    for number, name in enumerate(attributes, start=1):
         missing = [o for o in owners if o.lacks(name) and not codebase.is_patched(path, o.target, name)]
         if missing:
             yield from _findings(codebase, enums, path, reference, name, targets, missing, GUARD_ATTRIBUTE)
             return
         if any(name in owner.members for owner in owners):
             return
-        targets = codebase.step(targets, name)
+        if number == len(attributes) and reference.key is None:
+            return  # whatever it is, nothing is read of it
+        targets, owners = _Root.of(enums, codebase.step(targets, name))
+        if not targets:
+            return
     if reference.key is not None:
-        missing = [o for o in _enums_of(enums, targets) if o.lacks_key(reference.key)]
+        missing = [o for o in owners if o.lacks_key(reference.key)]
         if missing:
             yield from _findings(codebase, enums, path, reference, reference.key, targets, missing, GUARD_KEY)
 
@@ -94,7 +114,7 @@ def _is_from_outside(facts: Facts, modules: Sequence[Target], expr: Expr) -> boo
 
 def _can_hold_enums(targets: Targets) -> bool:
     """Whether an attribute can lead to an enum: what lies outside the tree never leads back into it."""
-    return any(isinstance(t, ModuleTarget | ClassTarget) for t in targets)
+    return any(isinstance(t, _HOLDERS) for t in targets)
 
 
 def _enums_of(enums: Enums, targets: Targets) -> list[EnumClass]:

@@ -14,7 +14,6 @@ from audits.engine.facts import IMPORT_TIME
 from audits.engine.findings import Finding
 from audits.engine.policy import matches
 from audits.engine.rules.places import Spot, findings_at
-from audits.engine.targets import ClassTarget
 
 NAME = "name-family"
 # Longer names than anybody reads: what a pattern costs grows with them.
@@ -29,10 +28,10 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
         for entry, pattern in families:
             if matches(entry.allow, path):
                 continue
-            for index, cls in enumerate(codebase.facts[path].classes):
+            for target, cls in codebase.classes(path):
                 if len(cls.name) > _MAX_NAME or not pattern.fullmatch(cls.name):
                     continue
-                name = codebase.class_name(ClassTarget(path, index))
+                name = codebase.class_name(target)
                 if name in entry.owners:
                     continue
                 spot = Spot(

@@ -14,7 +14,6 @@ from audits.engine.facts import IMPORT_TIME, Class
 from audits.engine.findings import Finding
 from audits.engine.registry import Registry
 from audits.engine.rules.places import Spot, findings_at
-from audits.engine.targets import ClassTarget
 
 NAME = "registry-drift"
 
@@ -27,8 +26,8 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
     def check_file(path: str) -> Iterator[Finding]:
         if not enums or registry is None:
             return
-        for index, cls in enumerate(codebase.facts[path].classes):
-            name = codebase.class_name(ClassTarget(path, index))
+        for target, cls in codebase.classes(path):
+            name = codebase.class_name(target)
             if name in enums:
                 yield from _check_enum(codebase, registry, path, name, cls)
 

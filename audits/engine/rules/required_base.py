@@ -33,9 +33,9 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
         for entry, pattern, symbols in entries:
             if not _applies(codebase, entry, path):
                 continue
-            for index, cls in enumerate(codebase.facts[path].classes):
+            for target, cls in codebase.classes(path):
                 if len(cls.name) <= _MAX_NAME and pattern.fullmatch(cls.name):
-                    yield from _check_class(codebase, entry, ClassTarget(path, index))
+                    yield from _check_class(codebase, entry, target)
             for use in symbols.uses(path) if entry.forbid else ():
                 if use.reference is not None:
                     spot = Spot(
