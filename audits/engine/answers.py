@@ -6,7 +6,7 @@ depends on it stays as it is, too. So a change of a module that a thousand files
 of the names that they use means anything else now.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -73,6 +73,15 @@ class Answers:
             else:
                 self.trace.add(key)
         return found
+
+    def recall_all(self, keys: Sequence[Key]) -> Sequence[Any]:
+        """Remembered answers of lasting kinds, None where there is none; all count as used, those who have to be asked
+        for, too."""
+        if self._notes_inputs:
+            return [self.recall(key) for key in keys]
+        if self.trace is not None:
+            self.trace.update(keys)
+        return [*map(self._known.get, keys)]
 
     def recall_final(self, key: Key) -> Any:
         """A remembered answer that is an end; None when there is none."""

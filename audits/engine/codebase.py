@@ -153,19 +153,28 @@ class Codebase:
         found: Sequence[int] | None = self.answers.recall_final(key)
         if found is None:
             outer = self.answers.begin()
-            imports = self.facts[path].imports
-            modules = enumerate(self.imported_modules(path))
-            # Most are of something installed, and asked about nothing.
-            ours = [(index, module) for index, module in modules if not isinstance(module, External)]
-            found = tuple(index for index, module in ours if self._fails(path, imports[index], module))
+            found = self._failing(path)
             self.answers.keep_final(outer, key, found)
         return found
 
-    def _fails(self, path: str, item: Import, module: Target) -> bool:
-        if isinstance(module, ModuleTarget) and item.name is not None and item.name != "*":
-            found = self.imported_name(path, item, module)
-            return len(found) == 1 and isinstance(next(iter(found)), Missing)
-        return isinstance(module, Missing)
+    def _failing(self, path: str) -> list[int]:
+        imports = self.facts[path].imports
+        failing: list[int] = []
+        asked: list[tuple[int, tuple[str, str, str]]] = []
+        for index, module in enumerate(self.imported_modules(path)):
+            name = imports[index].name
+            if isinstance(module, Missing):
+                failing.append(index)
+            elif isinstance(module, ModuleTarget) and name is not None and name != "*":
+                if module.path != path:
+                    asked.append((index, ("name", module.path, name)))
+                elif _is_absent(self._own_part(path, name)):
+                    failing.append(index)
+        known = self.answers.recall_all([key for _, key in asked])
+        for (index, key), found in zip(asked, known, strict=True):
+            if _is_absent(self.name(*key[1:]) if found is None else found):
+                failing.append(index)
+        return sorted(failing)
 
     def imported_name(self, path: str, item: Import, module: Target) -> Targets:
         """What ``from module import name`` brings."""
@@ -455,3 +464,7 @@ class Codebase:
             yield current
             if isinstance(current, ClassTarget):
                 pending = [*self.bases(current), *pending]
+
+
+def _is_absent(targets: Targets) -> bool:
+    return len(targets) == 1 and isinstance(next(iter(targets)), Missing)

@@ -1,11 +1,12 @@
 """The engine's results: findings, problems and the report of one audit. Plain frozen values, no behaviour of rules."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+import msgspec
 import xxhash
 
 
@@ -59,7 +60,8 @@ class ProblemKind(StrEnum):
         return self not in {ProblemKind.MISSING_OTHER_BLOB, ProblemKind.LINK, ProblemKind.UNSAFE_PATH}
 
 
-def severity_of(zone: Zone, annotations: Iterable[Annotation]) -> Severity:
+@lru_cache(maxsize=512)  # there are few different ones
+def severity_of(zone: Zone, annotations: tuple[Annotation, ...]) -> Severity:
     """The severity of a finding.
 
     Production code that breaks at import is P0 and production code that breaks when called is P1; what only may
@@ -77,8 +79,7 @@ def severity_of(zone: Zone, annotations: Iterable[Annotation]) -> Severity:
     return Severity.P3 if softened else Severity.P2
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A position in a tree: path, 1-based line, 0-based column in characters."""
 
     path: str
@@ -86,8 +87,7 @@ class Place:
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One place that breaks a rule.
 
     ``subject`` is what is wrong apart from where (``app.ids.IDType.RUN``), ``member`` its last part for member
@@ -257,5 +257,5 @@ def numbered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         key = (finding.rule, finding.subject, finding.path, finding.scope)
         ordinal = seen.get(key, 0)
         seen[key] = ordinal + 1
-        result.append(finding if ordinal == 0 else replace(finding, ordinal=ordinal))
+        result.append(finding if ordinal == 0 else msgspec.structs.replace(finding, ordinal=ordinal))
     return tuple(result)

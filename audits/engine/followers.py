@@ -6,17 +6,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from itertools import accumulate, islice, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from audits.engine.follow_child import Portion, Task, followed
+from audits.engine.follow_child import Given, Portion, Task, followed
 from audits.engine.following import Follower, Parse, Seen, Step
 from audits.engine.frames import write_frame
 from audits.engine.listing import FactsStore
@@ -24,6 +25,9 @@ from audits.engine.rules import RULES
 
 # A part must be worth its own process, which begins with judging a whole tree: so many versions of files at least.
 PART = 20_000
+# What the rest costs beside a version of a file, as measured: the lives at a commit, and a file of the first tree.
+LIVES = 1.2
+TREE = 1.0
 # Each process holds the facts of a whole tree in memory (about a gigabyte for ten thousand files).
 MOST = 4
 CHILD = ("-m", "audits.engine.follow_child")
@@ -33,16 +37,26 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def parts_of(steps: Sequence[Step], processes: int) -> list[range]:
-    """Cuts steps into parts that cost about as much, one a process or fewer."""
+    """Cuts steps into parts that cost about as much, one a process or fewer.
+
+    Who follows the first part puts all lives together; the others begin with a whole tree, of at most as many files
+    as the last one has.
+    """
     costs = list(accumulate(len(step.blobs) for step in steps))
     total = costs[-1] if costs else 0
     count = max(min(processes, MOST, total // PART), 1)
-    ends = [
-        next(i for i, cost in enumerate(costs, start=1) if cost >= total * number / count)
-        for number in range(1, count)
-    ]
-    cuts = sorted({0, *ends, len(steps)})
+    lives = LIVES * len(steps)
+    tree = TREE * max(sum(map(_more_files, steps)), 0)
+    share = (total + lives + tree * (count - 1)) / count
+    ends = [bisect_left(costs, share - lives + (share - tree) * number) + 1 for number in range(count - 1)]
+    cuts = sorted({0, *(min(end, len(steps)) for end in ends), len(steps)})
     return [range(start, end) for start, end in pairwise(cuts)]
+
+
+def _more_files(step: Step) -> int:
+    """How many Python files there are more after a step."""
+    new = sum(sha is not None and path in step.added for path, sha in step.blobs.items())
+    return new - sum(sha is None for sha in step.blobs.values())
 
 
 def portions(steps: Iterable[Step], store: FactsStore) -> Iterator[Portion]:
@@ -76,7 +90,8 @@ class _Ahead:
 class Elsewhere:
     """A part that another process follows. When that is lost, the part is followed here.
 
-    What it is given and what it answers stand in files without a name, so nobody waits for anybody. Raises ``OSError``
+    What it is given and what it answers stand in files without a name, so nobody waits for anybody; it begins while
+    it is still being given more. Raises ``OSError``
     when it can't be begun, and ``UnicodeEncodeError`` for names that have no encoding.
     """
 
@@ -89,9 +104,6 @@ class Elsewhere:
         self._offset = 0
         self._input = tempfile.TemporaryFile()  # noqa: SIM115 - both are open until ``close``
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
-        for frame in (task, *given):
-            write_frame(self._input, msgspec.msgpack.encode(frame))
-        self._input.seek(0)
         self._process = subprocess.Popen(
             [sys.executable, *CHILD, str(os.getpid())],
             cwd=_ROOT,
@@ -101,6 +113,13 @@ class Elsewhere:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        try:
+            for frame in chain((task,), given):
+                write_frame(self._input, msgspec.msgpack.encode(frame))
+            write_frame(self._input, b"")
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def ahead(self) -> int:
@@ -118,8 +137,8 @@ class Elsewhere:
                 if self.ahead:
                     break
                 if is_over:
-                    self._input.seek(0)
-                    yield from islice(followed(self._input, self._parse), number, None)
+                    given = Given(self._input.fileno(), is_written=lambda: False)
+                    yield from islice(followed(given, self._parse), number, None)
                     return
                 wait()
                 time.sleep(_POLL_SECONDS)

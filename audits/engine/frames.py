@@ -1,7 +1,7 @@
 """Frames, in which a process and its children talk: a four-byte big-endian length and a MessagePack value."""
 
 import struct
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 
 class Outcome(NamedTuple):
@@ -13,7 +13,14 @@ class Outcome(NamedTuple):
     words: str = ""
 
 
-def read_frame(stream: BinaryIO) -> bytes | None:
+class Readable(Protocol):
+    """What frames are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """So many bytes; fewer at the end."""
+
+
+def read_frame(stream: Readable) -> bytes | None:
     """The next frame's payload, None at the end of the stream (also in the middle of a frame)."""
     header = stream.read(4)
     if len(header) < 4:

@@ -6,11 +6,12 @@ import re
 import stat
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pygit2
 from pygit2.enums import FileMode, ObjectType, RepositoryOpenFlag, SortMode
 
@@ -58,14 +59,13 @@ class Commit:
     parents: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One path of a tree. ``kind`` is file, link or submodule. Only ``GitRepository.tree`` tells executable files."""
 
     path: str
     sha: str
     kind: str
-    is_executable: bool = field(default=False, compare=False)
+    is_executable: bool = False
 
 
 # What differs between two trees: before and after, by path.

@@ -34,6 +34,8 @@ from audits.engine.results import Result, key_of, recalled
 from audits.engine.rules import RULES, Rule
 
 _CHUNK = 2_000
+# How many commits of a line are looked at to tell how heavy it is.
+_LOOK_AHEAD = 100
 # Of how many commits an extended history looks for remembered results: longer ones hardly have them all.
 _MAX_REMEMBERED = 20
 
@@ -113,45 +115,57 @@ def history(
     Raises ``GitError`` and ``KeyError`` for an unknown rule.
     """
     progress(Progress("Reading commits", 0, 0))
-    commits = _in_lines(repository.log(head.sha, since))
+    log = repository.log(head.sha, since)
     chosen = [RULES[name] for name in (RULES if rules is None else sorted(set(rules)))]
     walk = _Walk(repository, policy, chosen, store, registry)
-    inside = {commit.sha for commit in commits}
-    boundary = sorted({parent for commit in commits for parent in commit.parents} - inside)
-    stations = [*boundary, *(commit.sha for commit in commits)]
-    if results is not None and since and len(stations) <= _MAX_REMEMBERED:
-        walk.remember(stations, results)
+    boundary = sorted({p for commit in log for p in commit.parents} - {commit.sha for commit in log})
     with no_collector():
-        walk.plan(commits, boundary, progress)
+        commits = walk.plan(log, boundary, progress)
+        if results is not None and since:
+            walk.remember([*boundary, *(commit.sha for commit in commits)], results)
         walk.parse(workers, share, progress)
         yield from walk.follow(commits, boundary, workers, progress)
 
 
-def _in_lines(commits: Sequence[Commit]) -> list[Commit]:
+def _in_lines(commits: Sequence[Commit], sizes: Mapping[str, int]) -> list[Commit]:
     """Parents before children, so that the tree of one is near the tree of the one before.
 
-    Where lines part, those that are merged into another one come first: going back from a side branch undoes little,
-    and the merge then follows its first parent. (Main lines first were a third more changes, in a history of 10,897
-    commits.)
+    Where lines part, the lightest comes first (``sizes``: how many files a commit changes): going back from its end
+    undoes what it changed, and the merge does that again. In a history of 10,897 commits and 104,000 changes from
+    parent to child, 115,900 are followed so, 124,800 when what is merged into another line comes first, and 162,400
+    the other way round.
     """
-    inside = {commit.sha: commit for commit in commits}
+    inside = {commit.sha for commit in commits}
     waiting = {c.sha: sum(parent in inside for parent in dict.fromkeys(c.parents)) for c in commits}
     children: dict[str, list[Commit]] = {}
     for commit in commits:
         for parent in dict.fromkeys(commit.parents):
             children.setdefault(parent, []).append(commit)
     ready = [commit for commit in reversed(commits) if not waiting[commit.sha]]
-    result = []
+    result: dict[str, Commit] = {}
+
+    def weight(commit: Commit | None) -> int:
+        """What is changed from a commit on, as far as nothing else has to come first."""
+        line: dict[str, Commit] = {}
+        while commit is not None and len(line) < _LOOK_AHEAD:
+            line[commit.sha] = commit
+            freed = (
+                c for c in children.get(commit.sha, ()) if all(p in result or p in line for p in c.parents)
+            )
+            commit = next(freed, None)
+        # From here a merge changes what its other parents bring, which is known already.
+        return sum(sizes[sha] for sha, c in line.items() if len(c.parents) < 2)
+
     while ready:
         commit = ready.pop()
-        result.append(commit)
+        result[commit.sha] = commit
         freed = []
         for child in children.get(commit.sha, ()):
             waiting[child.sha] -= 1
             if not waiting[child.sha]:
                 freed.append(child)
-        ready += sorted(freed, key=lambda child: child.parents[0] != commit.sha)
-    return result
+        ready += sorted(freed, key=weight, reverse=True) if len(freed) > 1 else freed
+    return list(result.values())
 
 
 class _Walk:
@@ -187,7 +201,7 @@ class _Walk:
     def remember(self, stations: Sequence[str], results: ResultStore) -> None:
         """Takes what audits of all these commits found, if it is known: then nothing is judged again."""
         names = [rule.name for rule in self._rules]
-        if UNPARSEABLE not in names:
+        if len(stations) > _MAX_REMEMBERED or UNPARSEABLE not in names:
             return  # only that rule says which files can't be looked at
         found: list[Result] = []
         for sha in stations:
@@ -202,8 +216,10 @@ class _Walk:
 
     def plan(
         self, commits: Sequence[Commit], boundary: Sequence[str], progress: Callable[[Progress], None]
-    ) -> None:
-        """Lists what each commit changes beside its first parent, and all blobs that this brings."""
+    ) -> list[Commit]:
+        """Lists what each commit changes beside its first parent, and all blobs that this brings. Answers the commits
+        in the order in which they are best followed."""
+        sizes: dict[str, int] = {}
         pairs = [("", sha) for sha in boundary]
         pairs += [(commit.parents[0] if commit.parents else "", commit.sha) for commit in commits]
         with closing(self._repository.all_changes(pairs)) as listed:
@@ -215,6 +231,8 @@ class _Walk:
                 self._steps[pair] = step
                 if number >= len(boundary):
                     self._changes[pair] = changes
+                    sizes[pair[1]] = len(step.blobs)
+        return _in_lines(commits, sizes)
 
     def parse(self, workers: int, share: Share | None, progress: Callable[[Progress], None]) -> None:
         """Parses what no facts are known of; facts go to the store, so that another attempt goes on from there."""

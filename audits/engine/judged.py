@@ -11,7 +11,6 @@ name, or have a class that is called so) and ``.name`` (which modules are called
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 
 import msgspec
@@ -197,7 +196,9 @@ def in_zones(findings: Sequence[Finding], policy: Policy) -> list[Finding]:
     return [
         f
         if f.zone is zones[f.path]
-        else replace(f, zone=zones[f.path], severity=severity_of(zones[f.path], f.annotations))
+        else msgspec.structs.replace(
+            f, zone=zones[f.path], severity=severity_of(zones[f.path], f.annotations)
+        )
         for f in findings
     ]
 

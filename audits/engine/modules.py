@@ -211,20 +211,23 @@ class Modules:
     def all_imported(self, path: str) -> list[Target]:
         """What each of the import statements of a file names, as ``imported`` says it of one."""
         search = self._searched(path)
+        imports = self._facts[path].imports
+        absolute = list(dict.fromkeys([item.module for item in imports if not item.level]))
+        keys = [("absolute", search, module) for module in absolute]
+        known = dict(zip(absolute, self.answers.recall_all(keys), strict=True))
+        relative: dict[tuple[int, str], Target] = {}
         result: list[Target] = []
-        asked: tuple[int, str] | None = None
-        for item in self._facts[path].imports:
-            # The names of one statement follow each other.
-            if asked == (item.level, item.module):
-                result.append(result[-1])
-                continue
-            asked = (item.level, item.module)
+        for item in imports:
             if item.level:
-                result.append(self._relative(path, item))
+                asked = (item.level, item.module)
+                found = relative.get(asked)
+                if found is None:
+                    found = relative[asked] = self._relative(path, item)
+                result.append(found)
                 continue
-            top, target = self._absolute(search, item.module)
-            if target is None or _is_itself(top, path):
-                target, asked = self._importer_decides(path, item), None  # by the name that is imported, too
+            top, target = known[item.module] or self._absolute(search, item.module)
+            if target is None or (top == path and _is_itself(top, path)):
+                target = self._importer_decides(path, item)
             result.append(target)
         return result
 

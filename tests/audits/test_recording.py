@@ -4,10 +4,11 @@ real.
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
+import msgspec
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -396,8 +397,8 @@ def test_each_violation_keeps_its_row_through_time(line: Audited) -> None:
 
 def test_equal_findings_of_one_scope_are_different_violations(line: Audited) -> None:
     one = finding("a.py", 1)
-    line.findings["c0"] = [one, replace(one, line=2, ordinal=1)]
-    line.findings["c1"] = [replace(one, line=5)]
+    line.findings["c0"] = [one, msgspec.structs.replace(one, line=2, ordinal=1)]
+    line.findings["c1"] = [msgspec.structs.replace(one, line=5)]
     line.audit("c0")
     line.audit("c1")
     assert list(Violation.objects.order_by("ordinal").values_list("ordinal", "line", "is_open")) == [

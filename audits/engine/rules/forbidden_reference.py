@@ -9,7 +9,8 @@ service itself.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+
+import msgspec
 
 from audits.engine.codebase import Codebase
 from audits.engine.facts import GUARD_ATTRIBUTE, GUARD_IMPORT
@@ -58,5 +59,5 @@ def _findings(codebase: Codebase, path: str, entry: Forbidden, use: Use, used: s
     if use.reference is not None:
         yield from findings_at(codebase, path, spot, use.reference.places, GUARD_ATTRIBUTE)
     elif use.item is not None and entry.symbol not in used:
-        spot = replace(spot, message=f"{short} is imported here")
+        spot = msgspec.structs.replace(spot, message=f"{short} is imported here")
         yield from findings_at(codebase, path, spot, [place_of(use.item)], GUARD_IMPORT)

@@ -2,7 +2,9 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
 
 from audits.engine.codebase import Codebase
 from audits.engine.facts import CONDITIONAL, IMPORT_TIME, TYPE_CHECKING, Import
@@ -12,8 +14,7 @@ from audits.engine.findings import Annotation, Finding, Place, severity_of
 _CLOSE = 0.75
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
+class Spot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What is wrong, wherever it stands: everything of a finding that doesn't depend on the place."""
 
     rule: str
@@ -32,7 +33,7 @@ def findings_at(
     zone = codebase.policy.zone(path)
     scopes = codebase.facts[path].scopes
     for line, column, scope, flags in places:
-        annotations = tuple(sorted({*spot.annotations, *_annotations(flags, guard)}))
+        annotations = _annotations(spot.annotations, flags, guard)
         yield Finding(
             rule=spot.rule,
             subject=spot.subject,
@@ -55,15 +56,18 @@ def place_of(item: Import) -> tuple[int, int, int, int]:
     return (item.line, item.column, item.scope, item.flags)
 
 
-def _annotations(flags: int, guard: int) -> Iterator[Annotation]:
+@lru_cache(maxsize=512)  # there are few different ones
+def _annotations(own: tuple[Annotation, ...], flags: int, guard: int) -> tuple[Annotation, ...]:
+    found = {*own}
     if flags & guard:
-        yield Annotation.GUARDED
+        found.add(Annotation.GUARDED)
     if flags & CONDITIONAL:
-        yield Annotation.POSSIBLE
+        found.add(Annotation.POSSIBLE)
     if flags & TYPE_CHECKING:
-        yield Annotation.TYPE_CHECKING_ONLY
+        found.add(Annotation.TYPE_CHECKING_ONLY)
     elif flags & IMPORT_TIME:
-        yield Annotation.IMPORT_TIME
+        found.add(Annotation.IMPORT_TIME)
+    return tuple(sorted(found))
 
 
 def nearest(name: str, names: Collection[str]) -> str | None:

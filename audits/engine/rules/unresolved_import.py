@@ -9,7 +9,8 @@ Mend it by importing from where the name lives now (the hint knows some), or by 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+
+import msgspec
 
 from audits.engine.codebase import Codebase
 from audits.engine.facts import CLASS, GUARD_IMPORT, OPAQUE, TYPE_CHECKING, Facts, Import
@@ -45,7 +46,7 @@ def checker(codebase: Codebase) -> Callable[[str], Iterator[Finding]]:
                     continue
                 spot = absent
             if not _surely_runs(codebase, path, item):
-                spot = replace(spot, annotations=(Annotation.POSSIBLE,))
+                spot = msgspec.structs.replace(spot, annotations=(Annotation.POSSIBLE,))
             yield from findings_at(codebase, path, spot, [(*place, item.scope, item.flags)], GUARD_IMPORT)
 
     return check_file

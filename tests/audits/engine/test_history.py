@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -254,9 +253,12 @@ def extended(
     return [
         (
             change.commit.sha,
-            [(identity, replace(finding, hint="")) for identity, finding in change.introduced],
+            [
+                (identity, msgspec.structs.replace(finding, hint=""))
+                for identity, finding in change.introduced
+            ],
             change.gone,
-            [(identity, replace(finding, hint="")) for identity, finding in change.moved],
+            [(identity, msgspec.structs.replace(finding, hint="")) for identity, finding in change.moved],
             change.open,
             change.unseen,
         )
@@ -615,7 +617,7 @@ def test_it_does_not_matter_in_which_order_lines_are_followed(
         # An identity that a rename took along may be given to another one on a line that is followed later.
         patch.setattr(engine_history, "renamed", lambda *_: {})
         in_lines = story.changes(head, policy=POLICY, store=KNOWN)
-        patch.setattr(engine_history, "_in_lines", list)
+        patch.setattr(engine_history, "_in_lines", lambda commits, _: list(commits))
         assert story.changes(head, policy=POLICY, store=KNOWN) == in_lines
 
 
