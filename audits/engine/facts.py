@@ -217,8 +217,9 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def classes_by_key(self) -> dict[str, Class]:
         return dict(zip(self.class_keys, self.classes, strict=True))
 
-    @cached_property
+    @property
     def references(self) -> tuple[Reference, ...]:
+        """Decoded each time: kept, they would be a quarter of what an audit has in memory."""
         return _references_decoder.decode(self.packed_references)
 
     @cached_property
