@@ -26,8 +26,8 @@ from audits.engine.rules import RULES
 # A part must be worth its own process, which begins with judging a whole tree: so many versions of files at least.
 PART = 20_000
 # What the rest costs beside a version of a file, as measured: the lives at a commit, and a file of the first tree.
-LIVES = 1.2
-TREE = 1.0
+LIVES = 0.9
+TREE = 1.6
 # Each process holds the facts of a whole tree in memory (about a gigabyte for ten thousand files).
 MOST = 4
 CHILD = ("-m", "audits.engine.follow_child")

@@ -336,7 +336,7 @@ class _Walk:
             judged = self._take(next(seen))
             first = commit.parents[0] if commit.parents else ""
             changes = self._changes.pop((first, commit.sha))
-            renames = renamed(self._repository, changes, states.get(first, _NOWHERE).placed)
+            renames = self._renames(changes, states.get(first, _NOWHERE).placed)
             parents = [states[parent] for parent in commit.parents if parent in states]
             if parents and at == first:
                 touched = judged | _held_by(was_blind ^ self._blind, parents[0])
@@ -352,6 +352,15 @@ class _Walk:
                 waiting[parent] -= 1
                 if not waiting[parent]:
                     states.pop(parent, None)
+
+    def _renames(self, changes: Changes, before: Mapping[str, _Placed]) -> dict[str, str]:
+        """The renamed files whose violations keep their identity: some were there, and are found at the new path."""
+
+        def matters(lost: Collection[str], new: Collection[str]) -> bool:
+            had = {_key(finding) for path in lost for finding in before[path].findings}
+            return any(_key(finding) in had for path in new for finding in self._findings.get(path, ()))
+
+        return renamed(self._repository, changes, before, matters)
 
     def _take(self, seen: Seen) -> Set[str]:
         """Takes over what was seen at the next commit; answers the paths that were judged again or are gone."""

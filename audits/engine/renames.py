@@ -1,7 +1,7 @@
 """Which files a commit renames: those with the same contents, and those that mostly have the same lines."""
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 
 from audits.engine.git import Changes, GitRepository
 
@@ -10,8 +10,17 @@ SIMILARITY = 0.5
 _MAX_PAIRS = 10_000
 
 
-def renamed(repository: GitRepository, changes: Changes, wanted: Container[str]) -> dict[str, str]:
-    """New path -> old path, for wanted files of those that a commit takes away."""
+def renamed(
+    repository: GitRepository,
+    changes: Changes,
+    wanted: Container[str],
+    matters: Callable[[Collection[str], Collection[str]], bool] = lambda _lost, _new: True,
+) -> dict[str, str]:
+    """New path -> old path, for wanted files of those that a commit takes away.
+
+    ``matters`` says whether it makes a difference which of some new files some lost ones became, so that they have to
+    be read.
+    """
     lost = {
         p: was.sha for p, (was, now) in changes.items() if was is not None and now is None and p in wanted
     }
@@ -31,7 +40,7 @@ def renamed(repository: GitRepository, changes: Changes, wanted: Container[str])
             found[min(same, key=lambda path: (path.rpartition("/")[2] != old.rpartition("/")[2], path))] = old
     lost = {path: sha for path, sha in lost.items() if path not in found.values()}
     new = {path: sha for path, sha in new.items() if path not in found}
-    if lost and new and len(lost) * len(new) <= _MAX_PAIRS:
+    if lost and new and len(lost) * len(new) <= _MAX_PAIRS and matters(lost, new):
         _pair_similar(repository, lost, new, found)
     return found
 

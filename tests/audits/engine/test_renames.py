@@ -34,3 +34,19 @@ def test_which_files_are_the_same(tmp_path: Path, before: str, after: str, *, sa
     repository = GitRepository(path)
     found = renamed(repository, repository.changes(one, two), {"old.py"})
     assert found == ({"new.py": "old.py"} if same else {})
+
+
+def test_files_that_are_alike_are_not_compared_where_it_makes_no_difference(tmp_path: Path) -> None:
+    path = init_repository(tmp_path / "repository")
+    one = commit_tree(path, {"a.py": LINES, "same.py": "x = 1\n"}, "One", WHEN, [])
+    two = commit_tree(path, {"b.py": f"{LINES}more\n", "moved.py": "x = 1\n"}, "Two", WHEN, [one])
+    repository = GitRepository(path)
+    asked: list[tuple[list[str], list[str]]] = []
+    found = renamed(
+        repository,
+        repository.changes(one, two),
+        {"a.py", "same.py"},
+        lambda lost, new: bool(asked.append((list(lost), list(new)))),
+    )
+    assert found == {"moved.py": "same.py"}
+    assert asked == [(["a.py"], ["b.py"])]
