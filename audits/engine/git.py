@@ -206,13 +206,9 @@ class GitRepository:
         with closing(found):
             for pair, (before, after), differences in zip(pairs, asked, found, strict=False):
                 changes: Changes = {}
-                for raw, *sides in differences:
+                for raw, was, now in differences:
                     path = raw.decode("utf-8", "backslashreplace")
-                    was, now = (
-                        Entry(path, side[1], _KINDS_BY_MODE.get(side[0], "file")) if side else None
-                        for side in sides
-                    )
-                    changes[path] = (was, now)
+                    changes[path] = (_listed_entry(path, was), _listed_entry(path, now))
                 # Hardly ever do trees differ in nothing: an executable that doesn't understand isn't believed.
                 yield changes if changes or before == after else self.changes(*pair)
 
@@ -498,6 +494,10 @@ def _written(folder: dict[bytes, Any], algorithm: str) -> bytes:
 
 def _folder(side: tuple[bytes, bytes] | None) -> str | None:
     return side[1].hex() if side is not None and side[0] == _TREE else None
+
+
+def _listed_entry(path: str, side: git_executable.Side) -> Entry | None:
+    return Entry(path, side[1], _KINDS_BY_MODE.get(side[0], "file")) if side is not None else None
 
 
 def _entry(path: str, side: tuple[bytes, bytes] | None) -> Entry | None:

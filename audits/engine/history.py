@@ -195,6 +195,8 @@ class _Walk:
         self._findings: dict[str, tuple[Finding, ...]] = {}
         self._sources: set[str] = set()
         self._blind: set[str] = set()
+        # The files of all definitions that findings were ever about: hardly one of them can't be looked at.
+        self._defining: set[str] = set()
         # Identities that a rename took away from where their fingerprint stands.
         self._moved: set[str] = set()
 
@@ -343,7 +345,7 @@ class _Walk:
             else:
                 touched = self._all_paths(parents) | changes.keys()
             for other in parents[1:]:
-                touched |= _held_by(self._blind, other)
+                touched |= _held_by(self._blind & self._defining, other)
             state = self._state(commit.sha, parents, renames, touched)
             yield _change(commit, parents, state, len(self._blind))
             at = commit.sha
@@ -367,6 +369,7 @@ class _Walk:
         for path, findings in seen.findings.items():
             if findings:
                 self._findings[path] = findings
+                self._defining.update(f.definition.path for f in findings if f.definition is not None)
             else:
                 self._findings.pop(path, None)
         self._sources.difference_update(seen.gone)
