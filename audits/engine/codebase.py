@@ -259,7 +259,7 @@ class Codebase:
         facts = self.modules.facts_of(module)
         if not {name, None}.isdisjoint(self.patches(ModuleTarget(module))):
             return UNKNOWN_ONLY
-        if facts is None and not module.endswith("/"):
+        if facts is None and (not module.endswith("/") or self.modules.may_be_brought(module, name)):
             return UNKNOWN_ONLY
         if facts is not None and (facts.error is not None or facts.dynamic):
             return UNKNOWN_ONLY

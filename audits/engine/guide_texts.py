@@ -229,6 +229,14 @@ CASES: Mapping[str, tuple[Case, ...]] = {
             {"shop/__init__.py": "", "shop/use.py": "import numpy\nfrom docker.errors import X\n"},
         ),
         Case(
+            "A folder without ``__init__`` may have parts in other distributions, as the name of this one says.",
+            {
+                "pyproject.toml": "[project]\nname = 'acme-shop'\n",
+                "acme/shop/__init__.py": "",
+                "acme/shop/use.py": "import acme.shop\nfrom acme import auth\nimport acme.shop.gone\n",
+            },
+        ),
+        Case(
             "A name that a star import or ``__getattr__`` may bring exists.",
             {
                 "shop/__init__.py": "",

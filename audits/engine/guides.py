@@ -72,6 +72,7 @@ def _run(rule: Rule, case: Case) -> Example:
     facts = {
         path: extract(text.encode()) for path, text in sorted(case.files.items()) if path.endswith(".py")
     }
+    texts = {path: text for path, text in case.files.items() if path not in facts}
     policy = parse_policy(f"version = 1\n{case.policy}")
-    codebase = Codebase(Tree(facts, frozenset(case.files)), policy, _REGISTRY)
+    codebase = Codebase(Tree(facts, frozenset(case.files), texts), policy, _REGISTRY)
     return Example(case.words, case.files, case.policy, numbered(list(rule.check(codebase))))

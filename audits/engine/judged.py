@@ -43,13 +43,15 @@ FactsOf = Callable[[Sequence[str]], Mapping[str, Facts]]
 class Outlook(msgspec.Struct, frozen=True):
     """What a whole tree decides together, in values to be compared with those of another tree.
 
-    ``projects`` are the roots that all files see, ``roots`` those of a folder's project; ``installed`` is by reach;
+    ``projects`` are the roots that all files see, ``roots`` those of a folder's project; ``distributions`` are those
+    that project files name, own and needed ones; ``installed`` is by reach;
     ``confirmed`` are the modules known to be ours; ``patched`` is a digest of what is set on a module and its classes,
     by the module's path, ``stopgaps`` one of what a file sets for itself alone, by the file's.
     """
 
     projects: tuple[str, ...]
     roots: dict[str, tuple[str, ...]]
+    distributions: tuple[tuple[str, ...], tuple[str, ...]]
     installed: dict[str, tuple[str, ...]]
     confirmed: tuple[str, ...]
     patched: dict[str, str]
@@ -224,6 +226,7 @@ def _compact(names: tuple[str, ...], needs: dict[str, bytes]) -> tuple[tuple[str
 
 def _outlook(codebase: Codebase) -> Outlook:
     modules = codebase.modules
+    named = modules.roots.distributions
     patched: dict[str, list[str]] = {}
     for target, attributes in codebase.patched.items():
         if isinstance(target, ModuleTarget | ClassTarget):  # nothing else can be patched
@@ -231,6 +234,7 @@ def _outlook(codebase: Codebase) -> Outlook:
     return Outlook(
         projects=modules.roots.projects,
         roots=modules.roots.by_folder,
+        distributions=(tuple(sorted(named.own)), tuple(sorted(named.needed))),
         installed={reach: tuple(sorted(names)) for reach, names in modules.installed.items()},
         confirmed=tuple(modules.confirmed),
         patched={path: _digest(*sorted(patches)) for path, patches in patched.items()},
@@ -326,6 +330,8 @@ class _Comparison:
         self._folders |= _differing(was.roots, now.roots)
         self._inputs.update(f"!{path}" for path in set(was.confirmed) ^ set(now.confirmed))
         self._inputs.update(f"@{path}" for path in _differing(was.patched, now.patched))
+        if was.distributions != now.distributions:
+            self._inputs.add("distributions")
         if was.installed != now.installed:
             self._inputs.add("installed")
 

@@ -37,9 +37,9 @@ class Modules:
     """The modules of one tree. Everything is worked out once and remembered.
 
     Answers depend on these inputs: ``path`` (what a file shows to others), ``?stem`` (which file is the module at a
-    stem), ``!path`` (whether a module is known to be ours), ``@path`` (what is set on it from outside), ``builds`` and
-    ``installed``; which modules a file shows to be ours depends on ``~path`` (what it reads), too. What else a file
-    asks of itself isn't noted.
+    stem), ``!path`` (whether a module is known to be ours), ``@path`` (what is set on it from outside), ``builds``,
+    ``installed`` and ``distributions`` (those that project files name); which modules a file shows to be ours depends
+    on ``~path`` (what it reads), too. What else a file asks of itself isn't noted.
     """
 
     def __init__(self, tree: Tree, policy: Policy) -> None:
@@ -264,6 +264,8 @@ class Modules:
             return ModuleTarget(self._likeliest(places, item))
         if self._is_installed(item.module, path):
             return UNKNOWN
+        if self._comes_from_beside(item.module, path):
+            return External(item.module)
         return self._first_absent(item.module, path)
 
     def _likeliest(self, places: tuple[str, ...], item: Import) -> str:
@@ -290,6 +292,33 @@ class Modules:
         if facts is None:
             return not module.endswith("/")
         return name in facts.names or facts.dynamic or bool(facts.stars) or facts.error is not None
+
+    def _comes_from_beside(self, dotted: str, path: str) -> bool:
+        """Whether a module that isn't in the tree may be part of a namespace package that it shares with others."""
+        top, *parts = dotted.split(".")
+        for place in self.find(top, path):
+            module: str | None = place
+            for part in parts:
+                if module is None:
+                    break
+                if self.may_be_brought(module, part):
+                    return True
+                module = self.submodule(module, part)
+        return False
+
+    def may_be_brought(self, module: str, part: str) -> bool:
+        """Whether a part that a folder lacks may be what another distribution brings: the folder is a namespace
+        package, and all around it are."""
+        if not module.endswith("/") or self.submodule(module, part) is not None:
+            return False
+        self.answers.use("distributions")
+        dotted, folder = self.dotted(module), module
+        for _ in dotted.split("."):
+            self.answers.use(f"?{folder[:-1]}")
+            if folder in self._packages:
+                return False
+            folder = parent(folder)
+        return bool(dotted) and self._roots.distributions.bring(dotted, part)
 
     def _first_absent(self, dotted: str, path: str) -> Target:
         """Goes part by part, so that the first absent part is named."""

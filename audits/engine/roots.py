@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from audits.engine.facts import Facts
+from audits.engine.distributions import Distributions, named_in, normal
+from audits.engine.facts import Facts, literals_of
 
 # Texts that say where a project's sources lie.
 PROJECT_FILES = frozenset({"pyproject.toml", "setup.cfg", "pytest.ini", "tox.ini"})
@@ -33,6 +34,7 @@ class Roots:
         self._with_python = with_python
         self._projects: dict[str, dict[str, None]] = {}
         self._declared: set[str] = set()
+        self.distributions = Distributions()
         # Of several roots that a folder has, the first file's come first, whatever order the paths were given in.
         for path in sorted(path for path in paths if path[path.rfind("/") + 1 :] in ROOT_FILES):
             self._read(path, facts, texts, packages)
@@ -43,6 +45,7 @@ class Roots:
         self, path: str, facts: Mapping[str, Facts], texts: Mapping[str, str], packages: set[str]
     ) -> None:
         folder, name = path[: path.rfind("/") + 1], path[path.rfind("/") + 1 :]
+        self._take_names(name, texts.get(path, ""), facts.get(path))
         if name == "conftest.py":
             # A test runner puts its folder on the path, unless that is a package.
             found = [] if folder in packages else [folder]
@@ -57,6 +60,15 @@ class Roots:
             self._projects.setdefault(folder, {}).update(dict.fromkeys(known))
             if name != "conftest.py":
                 self._declared.update(known)
+
+    def _take_names(self, name: str, text: str, facts: Facts | None) -> None:
+        """Takes down the distributions that a file names."""
+        if name in {"pyproject.toml", "setup.cfg"}:
+            self.distributions = self.distributions.with_those(named_in(name, text))
+        elif name == "setup.py" and facts is not None and _is_setup(facts):
+            # It isn't clear which of its strings is what: each may name what it makes, or what that needs.
+            names = normal(str(literal.value) for literal in literals_of(facts))
+            self.distributions = self.distributions.with_those(Distributions(names, names))
 
     def _unambiguous(self, packages: set[str]) -> tuple[str, ...]:
         """The projects' roots whose packages nobody confuses with others: no other root holds one of the same name."""

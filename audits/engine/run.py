@@ -38,7 +38,7 @@ from audits.engine.uses import uses
 from audits.engine.waivers import weigh
 
 # Changes whenever the same tree and policy could give another report.
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
 
 
 class Cancelled(Exception):

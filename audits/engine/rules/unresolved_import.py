@@ -1,7 +1,9 @@
 """A first-party import of a module or name that does not exist.
 
 First-party is what the tree itself holds; installed packages are not looked at. Stubs, extension modules, modules
-with ``__getattr__`` and files that git ignores (a build makes them) count as existing. An import inside ``try``
+with ``__getattr__`` and files that git ignores (a build makes them) count as existing. So does a part of a folder
+without ``__init__`` that another distribution may bring: a project file names one that is called like it, or the
+project itself is called like a part of that folder. An import inside ``try``
 that catches ImportError is marked ``guarded`` and stays listed: a guard around a module that has long been removed
 hides a dead path. A fallback, which only runs when another import fails that seems fine, is marked ``possible``.
 

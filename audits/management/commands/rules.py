@@ -88,7 +88,7 @@ def _example(example: Example, policy_words: str) -> Iterator[str]:
         yield f"{policy_words}\n\n```toml\n{example.policy}```"
     for path, text in example.files.items():
         if text:
-            yield f"`{path}`\n\n```python\n{text}```"
+            yield _file(path, text)
     yield _findings(example)
 
 
@@ -98,8 +98,13 @@ def _changed(guide: Guide) -> Iterator[str]:
         yield f"The policy:\n\n```toml\n{guide.mended.policy}```"
     for path, text in guide.mended.files.items():
         if text != guide.example.files.get(path):
-            yield f"`{path}`\n\n```python\n{text}```"
+            yield _file(path, text)
     yield _findings(guide.mended)
+
+
+def _file(path: str, text: str) -> str:
+    language = "toml" if path.endswith(".toml") else "python"
+    return f"`{path}`\n\n```{language}\n{text}```"
 
 
 def _findings(example: Example) -> str:

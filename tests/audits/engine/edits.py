@@ -74,6 +74,22 @@ REACHES = {
         {"sub/lib/app/__init__.py": "x = 1\n", "use.py": "from app import x, lost\n"},
         {"sub/pyproject.toml": "[tool.setuptools.package-dir]\n'' = 'lib'\n"},
     ),
+    "a project shares its package with others": (
+        {
+            "acme/one/__init__.py": "",
+            "use.py": "import acme.one\nimport acme.gone\nfrom acme import lost\n",
+            "pyproject.toml": "[project]\nname = 'one'\n",
+        },
+        {"pyproject.toml": "[project]\nname = 'acme-one'\n"},
+    ),
+    "a package that is shared with others becomes our own": (
+        {
+            "acme/one/__init__.py": "",
+            "use.py": "import acme.one\nimport acme.gone\n",
+            "pyproject.toml": "[project]\ndependencies = ['acme.gone > 1']\n",
+        },
+        {"acme/__init__.py": ""},
+    ),
     "a folder is a root for those in it": (
         {"t/one.py": "x = 1\n", "t/deep/use.py": "from one import x, lost\n"},
         {"t/conftest.py": ""},
@@ -177,6 +193,7 @@ BESIDE = {
     "pyproject.toml": (
         "[tool.pytest.ini_options]\npythonpath = ['pkg']\n",
         "[tool.setuptools.package-dir]\n'' = 'lib'\n",
+        "[project]\nname = 'tests-x'\ndependencies = ['pkg-one']\n",
         "",
     ),
     "pkg/.gitignore": ("made.py\n", "b.py\n", "sub/\n"),

@@ -386,6 +386,77 @@ def test_a_package_that_looks_for_its_parts_elsewhere_may_have_any() -> None:
         assert subjects("import pkg.any\nfrom pkg import one", {"pkg/__init__.py": init}) == []
 
 
+NAMESPACE = {
+    "src/acme/store/__init__.py": "",
+    "src/acme/store/use.py": "import acme.store\nimport acme.auth.keys\nfrom acme import auth, store\n",
+}
+
+
+def in_namespace(files: dict[str, str]) -> list[str]:
+    return [subject for _, subject, _ in unresolved(NAMESPACE | files, 'version = 1\nsource_roots = ["src"]')]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("pyproject.toml", "[project]\nname = 'acme-store'"),
+        ("pyproject.toml", "[project]\nname = 'Acme.Store'"),
+        ("pyproject.toml", "[tool.poetry]\nname = 'acme_store'"),
+        ("pyproject.toml", "[project]\ndependencies = ['acme-auth[fast] >= 2; python_version > \"3\"']"),
+        ("pyproject.toml", "[project.optional-dependencies]\nmore = ['acme-auth-keys']"),
+        ("pyproject.toml", "[dependency-groups]\ntest = [{include-group = 'x'}, 'acme.auth']"),
+        ("pyproject.toml", "[tool.poetry.dependencies]\nacme-auth = '*'"),
+        ("pyproject.toml", "[tool.poetry.group.test.dependencies]\nacme-auth = {version = '2'}"),
+        ("setup.cfg", "[metadata]\nname = acme.store"),
+        ("setup.cfg", "[options]\ninstall_requires =\n    acme-auth>=2\n    x"),
+        ("setup.cfg", "[options.extras_require]\nmore =\n    acme-auth"),
+        ("setup.py", "from setuptools import setup\nsetup(name='acme.store')"),
+        ("setup.py", "from setuptools import setup\nsetup(install_requires=['acme.auth>=2'])"),
+        ("other/pyproject.toml", "[project]\nname = 'acme-other'"),
+    ],
+)
+def test_another_distribution_may_bring_parts_of_a_namespace_package(path: str, text: str) -> None:
+    assert in_namespace({path: text}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("README.md", "acme-auth"),
+        ("pyproject.toml", ""),
+        ("pyproject.toml", "[project"),
+        ("pyproject.toml", "project = 'acme-store'"),
+        ("pyproject.toml", "[project]\nname = 'acme'\ndependencies = ['acme-author', 'acme', 3, '']"),
+        ("pyproject.toml", "[project]\nname = 'acmestore'\ndependencies = 'acme-auth'"),
+        ("setup.cfg", "[metadata]\nname = acme"),
+        ("setup.cfg", "[options"),
+        ("setup.py", "setup(name='acme.store')"),
+    ],
+)
+def test_what_nobody_can_bring_is_absent_from_a_namespace_package(path: str, text: str) -> None:
+    assert set(in_namespace({path: text})) == {"acme.auth"}
+
+
+def test_a_package_of_our_own_has_no_parts_elsewhere() -> None:
+    project = "[project]\nname = 'acme-store'\ndependencies = ['acme-auth']"
+    assert set(in_namespace({"src/acme/__init__.py": "", "pyproject.toml": project})) == {"acme.auth"}
+
+
+def test_a_folder_inside_a_package_of_our_own_has_no_parts_elsewhere() -> None:
+    files = {"pkg/plain/there.py": "", "pyproject.toml": "[project]\nname = 'pkg-plain-gone'"}
+    assert subjects("import pkg.plain.there, pkg.plain.gone", files) == ["pkg.plain.gone"]
+
+
+def test_a_plain_module_of_the_name_does_not_hide_a_namespace_package() -> None:
+    files = {
+        "src/acme/acme.py": "",
+        "src/acme/console/__init__.py": "",
+        "src/acme/console/use.py": "from acme.core.x import y\nfrom acme.console import use\n",
+        "pyproject.toml": "[project]\nname = 'acme'\ndependencies = ['acme-core']\n",
+    }
+    assert unresolved(files) == []
+
+
 def test_a_plain_module_with_getattr_may_pose_as_a_package() -> None:
     files = {"pkg/lazy.py": "def __getattr__(n): pass", "pkg/sub/__init__.py": "def __getattr__(n): pass"}
     assert subjects("import pkg.lazy.deeper, pkg.sub.deeper", files) == ["pkg.sub.deeper"]

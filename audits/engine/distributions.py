@@ -1,0 +1,84 @@
+"""The distributions that project files name: those which a repository makes, and those which it needs.
+
+A folder without ``__init__`` is a namespace package: its parts may come from several distributions, so ``google.auth``
+isn't absent where the tree has no more of ``google`` than ``google/cloud/storage``. Nobody looks at what is installed,
+but a distribution is mostly called like what it brings.
+"""
+
+import configparser
+import re
+import tomllib
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+class Distributions(NamedTuple):
+    """Names as PEP 503 compares them: ``own`` distributions, and those that are ``needed``."""
+
+    own: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
+
+    def bring(self, package: str, part: str) -> bool:
+        """Whether a part of a namespace package may come from elsewhere: a distribution is called like it, or our own
+        is called like a part of that package, which it hence shares with others."""
+        around = _SEPARATORS.sub("-", package).lower()
+        whole = f"{around}-{_SEPARATORS.sub('-', part).lower()}"
+        return any(
+            name == whole or name.startswith(f"{whole}-") for name in (*self.own, *self.needed)
+        ) or any(name.startswith(f"{around}-") for name in self.own)
+
+    def with_those(self, other: "Distributions") -> "Distributions":
+        return Distributions(self.own | other.own, self.needed | other.needed)
+
+
+@lru_cache(maxsize=256)  # the same text means the same at every commit
+def named_in(name: str, text: str) -> Distributions:
+    """What a ``pyproject.toml`` or a ``setup.cfg`` names."""
+    own, needed = _of_pyproject(text) if name == "pyproject.toml" else _of_setup_cfg(text)
+    return Distributions(normal(own), normal(needed))
+
+
+def normal(requirements: Iterable[str]) -> frozenset[str]:
+    """The names that requirements begin with."""
+    found = (_NAME.match(text) for text in requirements)
+    return frozenset(_SEPARATORS.sub("-", match[1]).lower() for match in found if match)
+
+
+def _of_pyproject(text: str) -> tuple[list[str], list[str]]:
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return [], []
+    project, poetry = _table(data, "project"), _table(_table(data, "tool"), "poetry")
+    own = [name for name in (project.get("name"), poetry.get("name")) if isinstance(name, str)]
+    groups = [
+        project.get("dependencies"),
+        *_table(project, "optional-dependencies").values(),
+        *_table(data, "dependency-groups").values(),
+    ]
+    needed = [name for group in groups if isinstance(group, list) for name in group if isinstance(name, str)]
+    of_groups = (_table(group, "dependencies") for group in _table(poetry, "group").values())
+    for table in (_table(poetry, "dependencies"), _table(poetry, "dev-dependencies"), *of_groups):
+        needed.extend(table)
+    return own, needed
+
+
+def _of_setup_cfg(text: str) -> tuple[list[str], list[str]]:
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return [], []
+    needed = parser.get("options", "install_requires", fallback="").splitlines()
+    if parser.has_section("options.extras_require"):
+        needed += [line for _, value in parser.items("options.extras_require") for line in value.splitlines()]
+    return [parser.get("metadata", "name", fallback="")], needed
+
+
+def _table(data: Any, key: str) -> dict[str, Any]:
+    value = data.get(key) if isinstance(data, dict) else None
+    return value if isinstance(value, dict) else {}
