@@ -125,7 +125,7 @@ def _enums_of(enums: Enums, targets: Targets) -> list[EnumClass]:
             return []
         if isinstance(target, ClassTarget) and (known := enums.get(target)) is not None:
             found.append(known)
-    return sorted(found, key=lambda e: (e.name, e.target.path))
+    return sorted(found, key=lambda e: (e.name, e.target.path, e.target.key))
 
 
 def _findings(

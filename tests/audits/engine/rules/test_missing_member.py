@@ -2,6 +2,7 @@
 
 import pytest
 
+from audits.engine.findings import Place
 from tests.audits.engine.harness import findings_of, found
 
 KINDS = """
@@ -54,6 +55,13 @@ def test_a_finding_names_the_definition_the_member_and_the_scope() -> None:
     assert (finding.member, finding.scope) == ("BLUE", "User.paint")
     assert (finding.line, finding.column) == (6, 20)
     assert finding.message == "Kind has no member BLUE"
+
+
+def test_of_several_enums_with_one_name_in_a_file_the_first_is_named() -> None:
+    several = "".join(f"if x == {n}:\n    class Kind(enum.Enum):\n        RED = {n}\n" for n in range(8))
+    tree = {"kinds.py": f"import enum\n{several}", "app.py": "from kinds import Kind\nKind.BLUE\n"}
+    (finding,) = findings_of(tree, "missing-member")
+    assert finding.definition == Place("kinds.py", 3, 4)
 
 
 def test_members_that_exist_are_no_findings() -> None:
