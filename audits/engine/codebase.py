@@ -1,6 +1,7 @@
 """Facts of one tree -> what a dotted name means in each of its modules."""
 
 import builtins
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -31,6 +32,7 @@ _BUILTINS = frozenset(dir(builtins))
 # Final answers about a file's import statements.
 IMPORTS = "imports"
 FAILING = "failing imports"
+_NOT_AT_ALL = sys.maxsize
 
 
 class Codebase:
@@ -52,7 +54,9 @@ class Codebase:
         self.answers.register("name", self.name)
         self.answers.register("attribute", self._class_attribute)
         self.answers.register("lacks", self.lacks)
-        self._open: set[tuple[str, str, object]] = set()
+        # By depth; and the least depth of those that were led back to since the innermost of them was begun.
+        self._open: dict[tuple[str, str, object], int] = {}
+        self._led_back_to = _NOT_AT_ALL
         self._open_attributes: set[tuple[str, str, str, str]] = set()
         self._cycles = 0
         # While patches are read, names are looked up as if there were none.
@@ -206,7 +210,7 @@ class Codebase:
     def name(self, module: str, name: str) -> Targets:
         """What ``module.name`` can mean, submodules included; ``Missing`` when the module has no such name.
 
-        Nothing at all when re-exports only lead round in a circle.
+        Missing, too, when re-exports only lead round in a circle.
         """
         key = ("plain name" if self._reads_patches else "name", module, name)
         found: Targets | None = self.answers.recall(key)
@@ -219,12 +223,18 @@ class Codebase:
         if key in self._open:
             # A cycle of re-exports: this way round it adds nothing.
             self._cycles += 1
+            self._led_back_to = min(self._led_back_to, self._open[key])
             return NOTHING
-        self._open.add(key)
-        cycles = self._cycles
+        self._open[key] = depth = len(self._open)
+        cycles, led_back_to = self._cycles, self._led_back_to
+        self._led_back_to = _NOT_AT_ALL
         outer = self.answers.begin()
         found = look_up(key[1], key[2])
-        self._open.discard(key)
+        del self._open[key]
+        if self._led_back_to >= depth:
+            self._led_back_to = _NOT_AT_ALL
+            found = found or self._absent_in_circle(*key)
+        self._led_back_to = min(led_back_to, self._led_back_to)
         if cycles != self._cycles and (self._open or self._open_attributes):
             # An answer found inside a cycle may be partial, so only complete ones are kept.
             self.answers.drop(outer)
@@ -233,6 +243,11 @@ class Codebase:
         else:
             self.answers.keep_passing(outer, key, found)
         return found
+
+    def _absent_in_circle(self, kind: str, path: str, asked: Any) -> Targets:
+        """What a name or an import means that only leads round in a circle, and so to nothing."""
+        is_alias = isinstance(asked, int) and self.facts[path].bindings[asked].value is not None
+        return NOTHING if is_alias else frozenset({Missing("")})
 
     def lacks(self, module: str, name: str) -> bool:
         """Whether the text of a module doesn't bind a name."""
@@ -267,6 +282,8 @@ class Codebase:
             return UNKNOWN_ONLY
         if facts is not None and (found := self._through_stars(module, name, facts.stars)):
             return found
+        if self._led_back_to < len(self._open) - 1:
+            return NOTHING  # whether it is absent is seen where the circle began
         dotted = self.dotted(module)
         return frozenset({Missing(f"{dotted}.{name}" if dotted else name, dotted or module)})
 
@@ -467,4 +484,4 @@ class Codebase:
 
 
 def _is_absent(targets: Targets) -> bool:
-    return len(targets) == 1 and isinstance(next(iter(targets)), Missing)
+    return all(isinstance(target, Missing) for target in targets)

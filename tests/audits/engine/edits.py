@@ -161,6 +161,9 @@ SOURCES = (
     "lOST = 2\nLOST = 1\n",
     KIND.replace("RED", "ROT") + "class Other(Kind.__class__): pass\n",
     "import enum\nclass Base(enum.Enum):\n    def f(self): pass\nclass Kind(Base):\n    RED = 1\n",
+    f"{KIND}if x:\n    class Kind(enum.Enum):\n        RED = 1\nelse:\n    class Kind(Kind):\n        pass\n",
+    "import enum\nif x:\n    class Kind(enum.Enum): RED = 1\nelse:\n    class Kind(enum.Enum): BLUE = 2\n",
+    f"{KIND}try:\n    from pkg.a import Kind\nexcept ImportError:\n    from pkg.b import Kind\n",
     "from pkg.a import Kind\nKind.BLUE\n",
     "from pkg.a import Kind\nKind.RED, Kind['RED']\n",
     "from pkg.b import *\nKind.RED\n",
@@ -217,7 +220,16 @@ BASE = {
     "tests/test_x.py": "import one\nfrom one import Kind\nfrom pkg.a import Kind as K\nK.RED, K.BLUE, K['MAUVE']\n",
 }
 # What is put before the text that a file has.
-AHEAD = ("\n\n", "lost = 1\n", "LOST = 1\n", "class Kind:\n    LAST = 1\n", "import enum\n", "x = 2\n")
+AHEAD = (
+    "\n\n",
+    "lost = 1\n",
+    "LOST = 1\n",
+    "class Kind:\n    LAST = 1\n",
+    "import enum\nclass Kind(enum.Enum):\n    GREEN = 3\n",
+    "class Above:\n    class Kind: pass\n",
+    "import enum\n",
+    "x = 2\n",
+)
 EDIT = st.one_of(
     st.tuples(st.sampled_from(PATHS), st.sampled_from(AHEAD)),
     st.tuples(st.sampled_from(PATHS), st.sampled_from(SOURCES)),

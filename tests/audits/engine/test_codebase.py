@@ -1,5 +1,7 @@
 """What a dotted name means in a tree."""
 
+from itertools import permutations
+
 import pytest
 
 from audits.engine.codebase import Codebase
@@ -160,6 +162,20 @@ def test_the_same_question_has_the_same_answer_in_any_order() -> None:
     backwards = {q: meant(codebase, codebase.name(*q)) for q in reversed(questions)}
     assert forwards == backwards
     assert forwards["a.py", "Y"] == forwards["c.py", "W"] == {"c.X"}
+
+
+def test_what_comes_through_a_star_from_a_circle_is_there_whichever_way_it_is_entered() -> None:
+    files = {
+        "a.py": "if x:\n    class X: pass\nelse:\n    from b import X\nfrom b import Y",
+        "b.py": "from a import *",
+    }
+    questions = [("a.py", "X"), ("b.py", "X"), ("a.py", "Y"), ("b.py", "Y")]
+    for order in permutations(questions):
+        codebase = codebase_of(files)
+        answers = {q: meant(codebase, codebase.name(*q)) for q in order}
+        assert answers["a.py", "X"] == answers["b.py", "X"] == {"a.X"}
+        assert answers["b.py", "Y"] == {"absent:b.Y"}
+        assert all(target.startswith("absent:") for target in answers["a.py", "Y"])
 
 
 def test_classes_that_inherit_from_each_other_end() -> None:

@@ -125,6 +125,25 @@ def test_what_a_file_sets_for_itself_counts_for_what_is_set_on_now() -> None:
     assert not following.go(files)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        KIND + "try:\n    from pkg.a import Kind\nexcept ImportError:\n    from pkg.b import Kind\n",
+        "try:\n    from pkg.a import Kind\nexcept ImportError:\n    from pkg.b import Kind\n",
+        "from pkg.b import Kind\nif x:\n    class Kind: pass\nclass Mine(Kind): pass\n",
+    ],
+    ids=["beside a class", "alone", "under a class"],
+)
+def test_names_that_lead_round_in_a_circle_mean_the_same_whoever_asks_first(text: str) -> None:
+    following = Following(POLICY)
+    files = {"pkg/__init__.py": "", "pkg/a.py": "", "use.py": "from pkg.a import Kind\n"}
+    following.go(files)
+    circle = files | {"pkg/a.py": text, "pkg/b.py": "from pkg.a import *\n"}
+    following.go(circle)
+    following.go(circle | {"use.py": "import pkg.a\nsetattr(pkg.a.Kind, str(1), 2)\n"})
+    following.go(circle)
+
+
 @pytest.mark.long
 @settings(max_examples=100)
 @given(
