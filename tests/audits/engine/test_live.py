@@ -45,6 +45,8 @@ class Following:
         self._rules = [RULES[name] for name in rules]
         self._live = LiveAudit(self._policy, self._rules)
         self._files: Mapping[str, str] = {}
+        # The paths that were judged again at the last change.
+        self.judged: set[str] = set()
 
     def go(self, files: Mapping[str, str]) -> list[Finding]:
         """Changes the tree to these files; answers what is found in it."""
@@ -60,7 +62,7 @@ class Following:
             elif is_text(path):
                 texts[path] = text
         added, removed = frozenset(files.keys() - before.keys()), frozenset(before.keys() - files.keys())
-        self._live.change(TreeChange(added, removed, facts, texts))
+        self.judged = self._live.change(TreeChange(added, removed, facts, texts))
         found = [finding for findings in self._live.findings.values() for finding in findings]
         found.sort(key=lambda finding: finding.order)
         assert tuple(found) == self._by_full_audit()
@@ -86,6 +88,33 @@ def test_whatever_reaches_a_file_has_it_judged_again(kind: str) -> None:
     found = [following.go(files) for files in (before, before | coming, before)]
     assert found[0] != found[1]
     assert found[2] == found[0]
+
+
+@pytest.mark.parametrize("above", ["class Above: pass\n", "class Above:\n    class Kind: pass\n"])
+def test_a_class_above_another_one_reaches_nobody_who_uses_that(above: str) -> None:
+    following = Following()
+    files = {"kinds.py": KIND, "use.py": "from kinds import Kind\nKind.RED, Kind['BLUE']\n"}
+    following.go(files)
+    following.go(files | {"kinds.py": above + KIND})
+    assert following.judged == {"kinds.py"}
+
+
+def test_a_file_is_not_judged_again_where_its_imports_come_out_as_before() -> None:
+    following = Following()
+    files = {"kinds.py": KIND, "use.py": "from kinds import Kind\n"}
+    following.go(files)
+    following.go(files | {"kinds.py": "Kind = 1\n"})
+    assert following.judged == {"kinds.py"}
+    assert following.go(files | {"kinds.py": ""})
+    assert following.judged == {"kinds.py", "use.py"}
+
+
+def test_what_was_imported_from_outside_and_is_ours_now_is_judged() -> None:
+    following = Following()
+    files = {"use.py": "from kinds import Kind\nKind.GREEN\n"}
+    assert not following.go(files)
+    assert following.go(files | {"kinds.py": KIND})
+    assert not following.go(files)
 
 
 def test_a_canonical_definition_that_moves_is_named_where_it_stands() -> None:
