@@ -18,9 +18,9 @@ from audits.engine.cache import MemoryFactsStore
 from audits.engine.codebase import Codebase
 from audits.engine.facts import Class, Facts, Import
 from audits.engine.findings import Progress
-from audits.engine.follow_child import Portion, Task
+from audits.engine.follow_child import Given, Portion, Task
 from audits.engine.following import Seen, Step
-from audits.engine.frames import write_frame
+from audits.engine.frames import read_frame, write_frame
 from audits.engine.git import GitRepository
 from audits.engine.history import Change, history
 from audits.engine.policy import parse_policy
@@ -656,3 +656,15 @@ def test_of_each_part_of_facts_it_is_said_whether_other_modules_see_it() -> None
     assert set(Facts.__struct_fields__) == {*live.SEEN_OF_FILE} | UNSEEN_OF_FILE | COMPARED_APART
     assert set(Import.__struct_fields__) == {*live.SEEN_OF_IMPORT} | UNSEEN_OF_IMPORT
     assert set(Class.__struct_fields__) == {*live.SEEN_OF_CLASS} | UNSEEN_OF_CLASS
+
+
+def test_a_frame_is_read_whole_while_it_is_still_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "given"
+    pieces = [b"\0\0", b"\0\5he", b"l", b"lo\0\0", b"\0\0"]
+    with path.open("wb", buffering=0) as written, path.open("rb") as read:
+
+        def is_written() -> bool:
+            return bool(pieces) and bool(written.write(pieces.pop(0)))
+
+        stream = Given(read.fileno(), is_written)
+        assert [read_frame(stream) for _ in range(3)] == [b"hello", b"", None]

@@ -639,3 +639,17 @@ def test_two_projects_with_a_package_of_one_name_are_named_apart() -> None:
         "b/app/two.py": "",
     }
     assert [subject for _, subject, _ in unresolved(files)] == ["a.app.gone", "b.app.one", "b.app.gone"]
+
+
+def test_the_same_module_from_other_levels_is_another_one() -> None:
+    files = {
+        "pkg/__init__.py": "",
+        "pkg/one.py": "x = 1",
+        "pkg/sub/__init__.py": "",
+        "pkg/sub/one.py": "y = 1",
+        "pkg/sub/use.py": "from .one import y, x\nfrom ..one import x, y\n",
+    }
+    assert [(place, subject) for _, place, subject, _ in found(files, "unresolved-import")] == [
+        ("pkg/sub/use.py:1", "pkg.sub.one.x"),
+        ("pkg/sub/use.py:2", "pkg.one.y"),
+    ]
