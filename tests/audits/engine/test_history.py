@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,7 @@ from audits.engine.findings import Progress
 from audits.engine.follow_child import Given, Portion, Task
 from audits.engine.following import Seen, Step
 from audits.engine.frames import read_frame, write_frame
-from audits.engine.git import GitRepository
+from audits.engine.git import Commit, GitRepository
 from audits.engine.history import Change, history
 from audits.engine.policy import parse_policy
 from audits.engine.run import audit
@@ -668,3 +669,13 @@ def test_a_frame_is_read_whole_while_it_is_still_being_written(tmp_path: Path) -
 
         stream = Given(read.fileno(), is_written)
         assert [read_frame(stream) for _ in range(3)] == [b"hello", b"", None]
+
+
+@pytest.mark.parametrize(("heavy", "light"), [("b", "c"), ("c", "b")])
+def test_of_lines_that_part_the_lightest_is_followed_first(heavy: str, light: str) -> None:
+    lines = {"a": "", "b": "a", "c": "a", "b2": "b", "c2": "c", "m": "b2 c2"}
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    log = [Commit(sha, when, "", "", tuple(parents.split())) for sha, parents in lines.items()]
+    sizes = dict.fromkeys(lines, 1) | {f"{heavy}2": 9, "m": 99}
+    order = [commit.sha for commit in engine_history._in_lines(log, sizes)]
+    assert order == ["a", light, f"{light}2", heavy, f"{heavy}2", "m"]
