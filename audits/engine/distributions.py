@@ -24,12 +24,12 @@ class Distributions(NamedTuple):
 
     def bring(self, package: str, part: str) -> bool:
         """Whether a part of a namespace package may come from elsewhere: a distribution is called like it, or our own
-        is called like a part of that package, which it hence shares with others."""
-        around = _SEPARATORS.sub("-", package).lower()
-        whole = f"{around}-{_SEPARATORS.sub('-', part).lower()}"
-        return any(
-            name == whole or name.startswith(f"{whole}-") for name in (*self.own, *self.needed)
-        ) or any(name.startswith(f"{around}-") for name in self.own)
+        is called like a part of the topmost package, which it hence shares with others."""
+        whole = _SEPARATORS.sub("-", f"{package}.{part}").lower()
+        shared = _SEPARATORS.sub("-", package.partition(".")[0]).lower() + "-"
+        return any(name.startswith(shared) for name in self.own) or any(
+            name == whole or name.startswith(f"{whole}-") for name in self.needed
+        )
 
     def with_those(self, other: "Distributions") -> "Distributions":
         return Distributions(self.own | other.own, self.needed | other.needed)

@@ -330,7 +330,7 @@ class _Comparison:
         self._folders |= _differing(was.roots, now.roots)
         self._inputs.update(f"!{path}" for path in set(was.confirmed) ^ set(now.confirmed))
         self._inputs.update(f"@{path}" for path in _differing(was.patched, now.patched))
-        if was.distributions != now.distributions:
+        if (was.distributions, was.roots) != (now.distributions, now.roots):
             self._inputs.add("distributions")
         if was.installed != now.installed:
             self._inputs.add("installed")

@@ -199,9 +199,10 @@ class _LiveModules(Modules):
         if (new.stated, new.projects) != (old.stated, old.projects):
             self._naming = sorted((*new.stated, *new.projects), key=len, reverse=True)
             reach.everything = True
-        if new.distributions != old.distributions:
+        differing = new.differing(old)
+        if differing or new.distributions != old.distributions:
             reach.keys.add("distributions")
-        reach.folders |= new.differing(old)
+        reach.folders |= differing
 
 
 def _name(path: str) -> str:

@@ -38,8 +38,8 @@ class Modules:
 
     Answers depend on these inputs: ``path`` (what a file shows to others), ``?stem`` (which file is the module at a
     stem), ``!path`` (whether a module is known to be ours), ``@path`` (what is set on it from outside), ``builds``,
-    ``installed`` and ``distributions`` (those that project files name); which modules a file shows to be ours depends
-    on ``~path`` (what it reads), too. What else a file asks of itself isn't noted.
+    ``installed`` and ``distributions`` (those that project files name, and where projects begin); which modules a file
+    shows to be ours depends on ``~path`` (what it reads), too. What else a file asks of itself isn't noted.
     """
 
     def __init__(self, tree: Tree, policy: Policy) -> None:
@@ -312,13 +312,16 @@ class Modules:
         if not module.endswith("/") or self.submodule(module, part) is not None:
             return False
         self.answers.use("distributions")
-        dotted, folder = self.dotted(module), module
-        for _ in dotted.split("."):
+        roots = (*self._naming, *self._roots.around(module))
+        root = max((root for root in roots if module.startswith(root)), key=len, default="")
+        folder = module
+        while len(folder) > len(root):
             self.answers.use(f"?{folder[:-1]}")
             if folder in self._packages:
                 return False
             folder = parent(folder)
-        return bool(dotted) and self._roots.distributions.bring(dotted, part)
+        package = module[len(root) : -1].replace("/", ".")
+        return bool(package) and self._roots.distributions.bring(package, part)
 
     def _first_absent(self, dotted: str, path: str) -> Target:
         """Goes part by part, so that the first absent part is named."""

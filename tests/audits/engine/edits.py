@@ -82,6 +82,14 @@ REACHES = {
         },
         {"pyproject.toml": "[project]\nname = 'acme-one'\n"},
     ),
+    "a project that shares its package begins elsewhere": (
+        {
+            "sub/acme/one/__init__.py": "",
+            "use.py": "import sub.acme.one\nimport sub.acme.gone\nfrom sub.acme import lost\n",
+            "pyproject.toml": "[project]\nname = 'acme-one'\n",
+        },
+        {"sub/setup.cfg": ""},
+    ),
     "a package that is shared with others becomes our own": (
         {
             "acme/one/__init__.py": "",

@@ -447,6 +447,20 @@ def test_a_folder_inside_a_package_of_our_own_has_no_parts_elsewhere() -> None:
     assert subjects("import pkg.plain.there, pkg.plain.gone", files) == ["pkg.plain.gone"]
 
 
+def test_projects_of_one_repository_share_a_namespace_package() -> None:
+    use = "import acme.save.sql\nfrom acme.save.base import x\nfrom acme.save import other\nimport acme.load.base\n"
+    files = {
+        "libs/store-sql/acme/load/sql/__init__.py": "",
+        "libs/store/pyproject.toml": "[project]\nname = 'acme-save'",
+        "libs/store/acme/save/base/__init__.py": "",
+        "libs/store-sql/pyproject.toml": "[project]\nname = 'acme-save-sql'",
+        "libs/store-sql/acme/save/sql/__init__.py": "",
+        "libs/store-sql/acme/save/sql/use.py": use,
+        "libs/store-sql/acme/save/sql/more.py": "import acme.save.sql.gone\n",
+    }
+    assert [place for place, _, _ in unresolved(files)] == ["libs/store-sql/acme/save/sql/more.py:1"]
+
+
 def test_a_plain_module_of_the_name_does_not_hide_a_namespace_package() -> None:
     files = {
         "src/acme/acme.py": "",
