@@ -32,6 +32,7 @@ _BUILTINS = frozenset(dir(builtins))
 # Final answers about a file's import statements.
 IMPORTS = "imports"
 FAILING = "failing imports"
+# Deeper than any look-up: nothing was led back to.
 _NOT_AT_ALL = sys.maxsize
 
 
@@ -162,6 +163,7 @@ class Codebase:
         return found
 
     def _failing(self, path: str) -> list[int]:
+        # Most imports are of something installed, and asked about nothing.
         imports = self.facts[path].imports
         failing: list[int] = []
         asked: list[tuple[int, tuple[str, str, str]]] = []
@@ -233,7 +235,7 @@ class Codebase:
         del self._open[key]
         if self._led_back_to >= depth:
             self._led_back_to = _NOT_AT_ALL
-            found = found or self._absent_in_circle(*key)
+            found = found or self._absent_in_circle(key[1], key[2])
         self._led_back_to = min(led_back_to, self._led_back_to)
         if cycles != self._cycles and (self._open or self._open_attributes):
             # An answer found inside a cycle may be partial, so only complete ones are kept.
@@ -244,7 +246,7 @@ class Codebase:
             self.answers.keep_passing(outer, key, found)
         return found
 
-    def _absent_in_circle(self, kind: str, path: str, asked: Any) -> Targets:
+    def _absent_in_circle(self, path: str, asked: Any) -> Targets:
         """What a name or an import means that only leads round in a circle, and so to nothing."""
         is_alias = isinstance(asked, int) and self.facts[path].bindings[asked].value is not None
         return NOTHING if is_alias else frozenset({Missing("")})
@@ -484,4 +486,5 @@ class Codebase:
 
 
 def _is_absent(targets: Targets) -> bool:
+    """Whether all that an import can bring is missing; where it brings nothing, it only leads round in a circle."""
     return all(isinstance(target, Missing) for target in targets)

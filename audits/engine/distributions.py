@@ -5,12 +5,13 @@ isn't absent where the tree has no more of ``google`` than ``google/cloud/storag
 but a distribution is mostly called like what it brings.
 """
 
-import configparser
 import re
-import tomllib
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import NamedTuple
+
+from audits.engine.project_files import at, list_at, read_ini, read_toml, strings, table_at
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _SEPARATORS = re.compile(r"[-_.]+")
@@ -49,36 +50,24 @@ def normal(requirements: Iterable[str]) -> frozenset[str]:
 
 
 def _of_pyproject(text: str) -> tuple[list[str], list[str]]:
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return [], []
-    project, poetry = _table(data, "project"), _table(_table(data, "tool"), "poetry")
-    own = [name for name in (project.get("name"), poetry.get("name")) if isinstance(name, str)]
-    groups = [
-        project.get("dependencies"),
-        *_table(project, "optional-dependencies").values(),
-        *_table(data, "dependency-groups").values(),
+    data = read_toml(text)
+    tables = [
+        table_at(data, "tool.poetry.dependencies"),
+        table_at(data, "tool.poetry.dev-dependencies"),
+        *(table_at(group, "dependencies") for group in table_at(data, "tool.poetry.group").values()),
     ]
-    needed = [name for group in groups if isinstance(group, list) for name in group if isinstance(name, str)]
-    of_groups = (_table(group, "dependencies") for group in _table(poetry, "group").values())
-    for table in (_table(poetry, "dependencies"), _table(poetry, "dev-dependencies"), *of_groups):
-        needed.extend(table)
-    return own, needed
+    groups = [table_at(data, "project.optional-dependencies"), table_at(data, "dependency-groups")]
+    lists = [list_at(data, "project.dependencies")]
+    lists += [value for group in groups for value in group.values() if isinstance(value, list)]
+    own = strings((at(data, "project.name"), at(data, "tool.poetry.name")))
+    return [*own], [*chain(*tables), *strings(chain(*lists))]
 
 
 def _of_setup_cfg(text: str) -> tuple[list[str], list[str]]:
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return [], []
-    needed = parser.get("options", "install_requires", fallback="").splitlines()
-    if parser.has_section("options.extras_require"):
-        needed += [line for _, value in parser.items("options.extras_require") for line in value.splitlines()]
-    return [parser.get("metadata", "name", fallback="")], needed
-
-
-def _table(data: Any, key: str) -> dict[str, Any]:
-    value = data.get(key) if isinstance(data, dict) else None
-    return value if isinstance(value, dict) else {}
+    sections = read_ini(text)
+    needed = sections.get("options", "install_requires", fallback="").splitlines()
+    if sections.has_section("options.extras_require"):
+        needed += [
+            line for _, value in sections.items("options.extras_require") for line in value.splitlines()
+        ]
+    return [sections.get("metadata", "name", fallback="")], needed

@@ -226,7 +226,7 @@ class Modules:
                 result.append(found)
                 continue
             top, target = known[item.module] or self._absolute(search, item.module)
-            if target is None or (top == path and _is_itself(top, path)):
+            if target is None or _is_itself(top, path):
                 target = self._importer_decides(path, item)
             result.append(target)
         return result

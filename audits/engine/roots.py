@@ -1,13 +1,11 @@
 """The folders that imports start from, as the policy states them and as a repository's own project files do."""
 
-import configparser
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
 
 from audits.engine.distributions import Distributions, named_in, normal
 from audits.engine.facts import Facts, literals_of
+from audits.engine.project_files import at, list_at, read_ini, read_toml, strings, table_at
 
 # Texts that say where a project's sources lie.
 PROJECT_FILES = frozenset({"pyproject.toml", "setup.cfg", "pytest.ini", "tox.ini"})
@@ -125,49 +123,24 @@ def _declared_in(name: str, text: str) -> tuple[str, ...]:
 
 def _declared(name: str, text: str) -> Iterator[str]:
     if name == "pyproject.toml":
-        try:
-            data = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError):
-            return
-        yield from _strings(data, "tool.pytest.ini_options.pythonpath")
-        yield from _strings(data, "tool.setuptools.packages.find.where")
-        yield from _strings(data, "tool.maturin.python-source")
-        tables = _at(data, "tool.poetry.packages")
-        yield from (
-            t["from"] for t in _list(tables) if isinstance(t, dict) and isinstance(t.get("from"), str)
-        )
-        folders = _at(data, "tool.setuptools.package-dir")
-        if isinstance(folders, dict) and isinstance(folders.get(""), str):
-            yield folders[""]
-        for package in _strings(data, "tool.hatch.build.targets.wheel.packages"):
+        data = read_toml(text)
+        for keys in (
+            "tool.pytest.ini_options.pythonpath",
+            "tool.setuptools.packages.find.where",
+            "tool.maturin.python-source",
+        ):
+            yield from strings([at(data, keys), *list_at(data, keys)])
+        yield from strings(at(table, "from") for table in list_at(data, "tool.poetry.packages"))
+        yield from strings([table_at(data, "tool.setuptools.package-dir").get("")])
+        keys = "tool.hatch.build.targets.wheel.packages"
+        for package in strings([at(data, keys), *list_at(data, keys)]):
             yield package.rpartition("/")[0]
         return
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return
+    sections = read_ini(text)
     for section in ("pytest", "tool:pytest"):
-        yield from parser.get(section, "pythonpath", fallback="").split()
-    yield from parser.get("options.packages.find", "where", fallback="").split()
-    for line in parser.get("options", "package_dir", fallback="").splitlines():
+        yield from sections.get(section, "pythonpath", fallback="").split()
+    yield from sections.get("options.packages.find", "where", fallback="").split()
+    for line in sections.get("options", "package_dir", fallback="").splitlines():
         package, _, folder = line.partition("=")
         if not package.strip():
             yield folder.strip()
-
-
-def _at(data: Any, keys: str) -> Any:
-    for key in keys.split("."):
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _strings(data: Any, keys: str) -> Iterator[str]:
-    value = _at(data, keys)
-    for item in [value] if isinstance(value, str) else _list(value):
-        if isinstance(item, str):
-            yield item
